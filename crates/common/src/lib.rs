@@ -1,0 +1,23 @@
+//! The toolkit a service author imports.
+//!
+//! [`Server`] takes generated tonic services and serves them on one port; [`Channel`] is what
+//! generated tonic clients call through. Both run the same kind of tower layers, whose order is
+//! in [`stack`]. What a call carries from the one to the other (deadline, trace) is its
+//! [`CallContext`].
+//!
+//! This crate holds no business logic and knows nothing of xDS.
+
+pub mod body;
+pub mod client;
+pub mod context;
+pub mod layers;
+pub mod protocol;
+pub mod server;
+pub mod stack;
+pub mod status;
+pub mod telemetry;
+
+pub use context::CallContext;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,3 @@
+//! gRPC on the wire.
+
+pub mod frame;
