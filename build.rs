@@ -1,1 +1,126 @@
-fn main() {}
+//! Compiles every `proto/**/*.proto` into Rust, and into one descriptor set.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use miette::Diagnostic;
+use prost_types::FileDescriptorProto;
+
+const ROOT: &str = "proto";
+
+fn main() -> ExitCode {
+    // Cargo looks at everything below a folder, so a new file is seen too.
+    println!("cargo::rerun-if-changed={ROOT}");
+    match compile() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile() -> Result<(), Box<dyn Error>> {
+    let mut files = Vec::new();
+    find(Path::new(ROOT), &mut files)?;
+    files.sort();
+
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler.include_imports(true).include_source_info(true);
+    for file in &files {
+        compiler.open_file(file).map_err(|error| explain(&error))?;
+    }
+    let descriptors = compiler.file_descriptor_set();
+    for file in &descriptors.file {
+        check_package(file)?;
+    }
+
+    // protox's own encoder: the typed descriptors have lost the options that they do not know.
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.binpb"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".")
+        .include_file("contracts.rs")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn find(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(&path, files)?;
+        } else if path.extension() == Some("proto".as_ref()) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// People, buf and the other languages' imports find a package by its folder.
+fn check_package(file: &FileDescriptorProto) -> Result<(), String> {
+    let package = file.package();
+    let (folder, _) = file.name().rsplit_once('/').unwrap_or_default();
+    if !package.is_empty() && folder == package.replace('.', "/") {
+        return Ok(());
+    }
+    let path = format!("{ROOT}/{}", file.name());
+    let source = fs::read_to_string(&path).unwrap_or_default();
+    let statement = |line: &&str| line.trim_start().starts_with("package ");
+    let line = source.split_inclusive('\n').find(statement).unwrap_or(&source);
+    let start = line.as_ptr().addr() - source.as_ptr().addr();
+    let place = excerpt(&path, &source, start, line.trim_end().len(), "");
+    let advice = match folder.replace('/', ".") {
+        name if name.is_empty() => format!("move the file to a folder such as {ROOT}/orders/v1"),
+        name => format!("write `package {name};`, or move the file to its package's folder"),
+    };
+    Err(format!(
+        "error: package `{package}` does not match the folder `{folder}`\n{place}   = do: {advice}"
+    ))
+}
+
+/// What is wrong, where, and what to do.
+fn explain(error: &protox::Error) -> String {
+    let path = format!("{ROOT}/{}", error.file().unwrap_or_default());
+    let source = fs::read_to_string(&path).unwrap_or_default();
+    let advice = if error.is_file_not_found() {
+        "name the file as it is called below proto/, such as \"hello/v1/hello.proto\""
+    } else if error.is_parse() {
+        "correct the syntax: https://protobuf.dev/programming-guides/proto3"
+    } else {
+        "define names and numbers once, and import each type's file, with no import going in a circle"
+    };
+    let mark = |start, length, note: &str| excerpt(&path, &source, start, length, note);
+    let describe = |error: &dyn Diagnostic| {
+        let labels = error.labels().into_iter().flatten();
+        let mut places: String =
+            labels.map(|l| mark(l.offset(), l.len(), l.label().unwrap_or_default())).collect();
+        if places.is_empty() {
+            // Only an end that comes too early, or the file as a whole, has no label.
+            places = mark(source.trim_end().len(), 1, "");
+        }
+        let help = error.help().map(|help| help.to_string());
+        let help = help.as_deref().unwrap_or(advice);
+        format!("error: {error}\n{places}   = do: {help}\n")
+    };
+    let related = error.related().into_iter().flatten();
+    std::iter::once(error as &dyn Diagnostic).chain(related).map(describe).collect()
+}
+
+/// The line that the mark of `length` bytes begins in, with carets below the mark.
+fn excerpt(path: &str, source: &str, start: usize, length: usize, note: &str) -> String {
+    let (before, after) = source.split_at_checked(start).unwrap_or((source, ""));
+    let number = before.split('\n').count();
+    let begun = before.rsplit('\n').next().unwrap_or_default();
+    let rest = after.lines().next().unwrap_or_default();
+    let carets = "^".repeat(rest.chars().count().clamp(1, length.max(1)));
+    // Tabs are kept, so that the carets stand below the mark at every tab width.
+    let indent: String = begun.chars().map(|c| if c == '\t' { c } else { ' ' }).collect();
+    let column = begun.chars().count() + 1;
+    format!(
+        "  --> {path}:{number}:{column}\n    |\n{number:>3} | {begun}{rest}\n    | {indent}{carets} {note}\n"
+    )
+}

@@ -1,1 +1,39 @@
-fn main() {}
+//! The one binary, `ahoy`: each subcommand is a module with its own arguments and its own way to run.
+
+mod call;
+mod health;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Turns a .proto file into a running, production-ready microservice.
+#[derive(Debug, Parser)]
+#[command(name = "ahoy", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(serve::UpArgs),
+    Call(call::CallArgs),
+    Health(health::HealthArgs),
+    Greeter(serve::GreeterArgs),
+    Caller(serve::CallerArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Up(args) => args.run(),
+        Command::Call(args) => call::main(args),
+        Command::Health(args) => args.run(),
+        Command::Greeter(args) => args.run(),
+        Command::Caller(args) => args.run(),
+    }
+}

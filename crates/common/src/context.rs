@@ -27,7 +27,7 @@ pub struct CallContext {
     /// When the call ends, whatever it is doing.
     pub deadline: Option<Instant>,
     /// The trace that the call belongs to, if it came with one or one was begun for it.
-    pub trace: Option<TraceContext>,
+    pub trace: Option<Arc<TraceContext>>,
     /// Who is calling, as far as the connection tells.
     pub peer: Option<Arc<Peer>>,
 }

@@ -16,8 +16,14 @@ pub mod server;
 pub mod stack;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
+mod turn;
+mod worker;
 
+pub use client::Channel;
 pub use context::CallContext;
+pub use layers::compression::{Encoding, MessageCompression};
+pub use server::Server;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

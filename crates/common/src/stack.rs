@@ -1,1 +1,129 @@
-//! To be written.
+//! The order of the layers, for calls that come in and for calls that go out.
+//!
+//! Production and tests build their stacks here. In each, the first layer is the outermost: it
+//! sees a call first and its answer last. Inside a stack a call that failed is a response with
+//! `grpc-status`, never an error, so that every layer sees every end in the same way.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tower::{Service, ServiceBuilder};
+
+use crate::body::Body;
+use crate::client::{Call, ChannelSettings};
+use crate::context::Peer;
+use crate::layers::compression::{
+    InboundCompression, InboundCompressionLayer, MessageBody, OutboundCompression,
+    OutboundCompressionLayer,
+};
+use crate::layers::deadline::{Deadline, DeadlineLayer, ExpiringBody};
+use crate::layers::limits::{MessageLimit, MessageLimitLayer, ResponseLimit, ResponseLimitLayer};
+use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
+use crate::layers::telemetry::{
+    ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
+};
+use crate::server::{Router, ServerSettings};
+
+/// The stack of calls that come in.
+pub(crate) type Inbound =
+    ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>;
+
+/// What it answers with.
+pub(crate) type InboundBody = ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>;
+
+/// The stack of calls that go out.
+pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Deadline<Call>>>>;
+
+/// What the stacks of a server's connections are made of.
+pub(crate) struct InboundParts {
+    router: Router,
+    telemetry: ServerTelemetryLayer,
+    compression: InboundCompressionLayer,
+    default_deadline: Option<Duration>,
+    max_message_bytes: usize,
+}
+
+impl InboundParts {
+    pub(crate) fn new(
+        router: Router,
+        telemetry: ServerTelemetryLayer,
+        settings: &ServerSettings,
+        per_message: bool,
+    ) -> Self {
+        Self {
+            router,
+            telemetry,
+            compression: InboundCompressionLayer::new()
+                .message_limit(settings.max_message_bytes)
+                .per_message(per_message),
+            default_deadline: settings.default_deadline,
+            max_message_bytes: settings.max_message_bytes,
+        }
+    }
+}
+
+/// The stack of one connection.
+pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
+    ServiceBuilder::new()
+        // Outermost: it counts what the wire carries, and sees how every call ends.
+        .layer(parts.telemetry.with_peer(Some(peer)))
+        // Outside of all that reads messages: nothing further in sees a compressed one.
+        .layer(parts.compression)
+        // Outside of all that can take long.
+        .layer(DeadlineLayer::inbound(parts.default_deadline))
+        // What the handler would have to hold at once; compressed ones were measured above.
+        .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        // Around the handlers alone: a panic of ours should not look like one of theirs.
+        .layer(CatchPanicLayer)
+        .service(parts.router.clone())
+}
+
+/// The stack of a channel.
+pub(crate) fn outbound(
+    settings: &ChannelSettings,
+    telemetry: ClientTelemetryLayer,
+    call: Call,
+) -> Outbound {
+    let mut compression = OutboundCompressionLayer::new().message_limit(settings.max_message_bytes);
+    if let Some(encoding) = settings.send_compressed {
+        compression = compression.send(Some(encoding));
+    }
+    ServiceBuilder::new()
+        // Outside of all that reads messages, as on the way in.
+        .layer(compression)
+        // Inside of compression, so that it counts what the wire carries.
+        .layer(telemetry)
+        // What the caller would have to hold at once; inside of telemetry, which counts the end.
+        .layer(ResponseLimitLayer::new(settings.max_message_bytes))
+        // Outside of all that can take long, connecting above all.
+        .layer(DeadlineLayer::outbound(settings.default_deadline))
+        .service(call)
+}
+
+pin_project! {
+    /// The answer to a call that went out, boxed as generated clients take it.
+    pub struct OutboundFuture {
+        #[pin]
+        future: <Outbound as Service<http::Request<Body>>>::Future,
+    }
+}
+
+impl OutboundFuture {
+    pub(crate) fn new(future: <Outbound as Service<http::Request<Body>>>::Future) -> Self {
+        Self { future }
+    }
+}
+
+impl Future for OutboundFuture {
+    type Output = Result<Response<Body>, std::convert::Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(response) = ready!(self.project().future.poll(cx));
+        Poll::Ready(Ok(response.map(Body::new)))
+    }
+}

@@ -1,1 +1,151 @@
-//! To be written.
+//! The one place that turns errors into a gRPC status.
+
+use std::error::Error;
+use std::io;
+
+use http::{HeaderMap, HeaderName};
+use tonic::{Code, Status};
+
+/// The header or trailer that ends a call.
+pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The status code that headers or trailers carry, if they carry one; UNKNOWN when it is not a
+/// number of gRPC's.
+pub fn code_of(headers: &HeaderMap) -> Option<Code> {
+    let value = headers.get(GRPC_STATUS)?;
+    Some(Code::from_bytes(value.as_bytes()))
+}
+
+/// The trailers that end a call with `status`.
+pub fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    if status.add_header(&mut trailers).is_err() {
+        // The message or the metadata cannot be a header; the code still can.
+        trailers.clear();
+        trailers.insert(GRPC_STATUS, (status.code() as i32).into());
+    }
+    trailers
+}
+
+/// What a failed read of the peer's half of a call means.
+///
+/// The codes follow "Errors" in gRPC's HTTP/2 protocol mapping: a reset stream by its HTTP/2
+/// error code, a lost connection as UNAVAILABLE.
+pub fn of_transport(error: &(dyn Error + 'static)) -> Status {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(status) = current.downcast_ref::<Status>() {
+            return Status::with_details(
+                status.code(),
+                status.message(),
+                status.details().to_vec().into(),
+            );
+        }
+        if let Some(h2) = current.downcast_ref::<h2::Error>() {
+            return of_h2(h2);
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            return Status::unavailable(format!("connection lost: {io}"));
+        }
+        if let Some(hyper) = current.downcast_ref::<hyper::Error>()
+            && (hyper.is_canceled() || hyper.is_incomplete_message() || hyper.is_closed())
+        {
+            return Status::unavailable("connection closed before the call ended");
+        }
+        cause = current.source();
+    }
+    Status::unknown(error.to_string())
+}
+
+/// Whether the peer says that it has not seen a call that was sent: it refused the stream, or
+/// left it out of those that its GOAWAY promises to serve (RFC 9113, sections 6.8 and 8.7).
+pub(crate) fn is_unseen(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(current) = cause
+        && !current.is::<h2::Error>()
+    {
+        cause = current.source();
+    }
+    let h2 = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    h2.is_some_and(|h2| {
+        let reason = h2.reason();
+        let left_out = h2.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
+        let refused = h2.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
+        h2.is_remote() && (left_out || refused)
+    })
+}
+
+/// What a failed read of a request means to the handler.
+///
+/// A client that cancels is ABORTED rather than CANCELLED: generated code takes CANCELLED from a
+/// request stream for its regular end, and a handler would answer half of a request.
+pub fn of_request(error: &(dyn Error + 'static)) -> Status {
+    let status = of_transport(error);
+    match status.code() {
+        Code::Cancelled => abandoned(),
+        _ => status,
+    }
+}
+
+/// The client ended the call in the middle of its request.
+pub(crate) fn abandoned() -> Status {
+    Status::aborted("the client cancelled the call")
+}
+
+fn of_h2(error: &h2::Error) -> Status {
+    use h2::Reason;
+    if error.is_io() {
+        return Status::unavailable(format!("connection lost: {error}"));
+    }
+    let who = if error.is_remote() { "peer" } else { "we" };
+    let Some(reason) = error.reason() else {
+        return Status::internal(format!("HTTP/2: {error}"));
+    };
+    let message = if error.is_go_away() {
+        format!("connection ended, HTTP/2 {reason:?} ({who} sent GOAWAY)")
+    } else {
+        format!("stream ended, HTTP/2 {reason:?} ({who} sent RST_STREAM)")
+    };
+    match reason {
+        // A connection on its way out takes the streams above its last one with it.
+        _ if error.is_go_away() && reason == Reason::NO_ERROR => Status::unavailable(message),
+        Reason::REFUSED_STREAM => Status::unavailable(message),
+        Reason::CANCEL => Status::cancelled(message),
+        Reason::ENHANCE_YOUR_CALM => Status::resource_exhausted(message),
+        Reason::INADEQUATE_SECURITY => Status::permission_denied(message),
+        _ => Status::internal(message),
+    }
+}
+
+/// The status of an HTTP response that is not gRPC's, by gRPC's table "HTTP to gRPC status code
+/// mapping".
+pub fn of_http(code: http::StatusCode) -> Status {
+    let grpc = match code.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    Status::new(grpc, format!("the peer answered HTTP {code}, which is not gRPC"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_cannot_be_a_header_keeps_its_code() {
+        let status = Status::not_found("two\r\nlines");
+        assert_eq!(code_of(&trailers(&status)), Some(Code::NotFound));
+    }
+
+    #[test]
+    fn no_status_is_no_code_and_a_strange_one_is_unknown() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(code_of(&headers), None);
+        headers.insert(GRPC_STATUS, http::HeaderValue::from_static("seven"));
+        assert_eq!(code_of(&headers), Some(Code::Unknown));
+    }
+}

@@ -1,0 +1,8 @@
+//! What tests run against: gRPC's interop service, bad peers, and certificates to throw away.
+//!
+//! A dev-dependency only: nothing here is for production, and nothing here is a mock. Servers and
+//! clients are real, on sockets.
+
+pub mod bad;
+pub mod interop;
+pub mod tls;

@@ -1,0 +1,250 @@
+//! The innermost service of a channel: sends a call on a connection of the current worker.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use h2::RecvStream;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
+use http_body::Frame;
+use percent_encoding::percent_decode;
+use tonic::Status;
+use tower::Service;
+
+use super::ChannelSettings;
+use super::connect::Secure;
+use super::pool::{Pool, Start, Stream};
+use super::request::{self, Caller, OutgoingBody};
+use super::resolve::Resolver;
+use super::target::Target;
+use crate::BoxError;
+use crate::body::Body;
+use crate::{status, worker};
+
+/// Base64 as gRPC takes it: padded or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What the calls of a channel share.
+pub(super) struct Upstream {
+    pub(super) target: Target,
+    pub(super) settings: ChannelSettings,
+    pub(super) secure: Option<Secure>,
+    pub(super) resolver: Arc<Resolver>,
+    pub(super) pools: Box<[OnceLock<Arc<Pool>>]>,
+}
+
+impl Upstream {
+    fn pool(&self) -> Arc<Pool> {
+        match self.pools.get(worker::slot()) {
+            Some(pool) => pool.get_or_init(Arc::default).clone(),
+            None => Arc::default(),
+        }
+    }
+
+    /// Resolves when a call would find a connection.
+    pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Status> {
+        let pool = self.pool();
+        loop {
+            let version = self.resolver.version();
+            let changed = pin!(pool.changed());
+            match pool.ready(self) {
+                Start::Sent((), _) => return Ok(()),
+                Start::Failed(status) => return Err(status),
+                Start::Wait => self.wait(changed, version).await,
+            }
+        }
+    }
+
+    async fn wait(&self, changed: impl Future<Output = ()>, version: u64) {
+        tokio::select! {
+            () = changed => {}
+            () = self.resolver.wait(version) => {}
+        }
+    }
+
+    async fn call(
+        self: Arc<Self>,
+        mut head: Head,
+        mut body: OutgoingBody,
+        mut caller: Caller,
+    ) -> Response<UpstreamBody> {
+        match self.target.uri(&head.uri) {
+            Ok(uri) => head.uri = uri,
+            Err(error) => return fail(&Status::internal(format!("method name: {error}"))),
+        }
+        let ours = HeaderValue::from_static(concat!("grpc-rust-ahoy/", env!("CARGO_PKG_VERSION")));
+        head.headers.entry(USER_AGENT).or_insert(ours);
+        let pool = self.pool();
+        let mut sent_again = false;
+        loop {
+            let version = self.resolver.version();
+            let changed = pin!(pool.changed());
+            let ends = body.is_empty();
+            let ((response, sending), stream) = match pool.start(&self, || head.request(), ends) {
+                Start::Sent(sent, stream) => (sent, stream),
+                Start::Wait => {
+                    self.wait(changed, version).await;
+                    continue;
+                }
+                Start::Failed(status) => return fail(&status),
+            };
+            match ends {
+                true => drop(body),
+                false => request::send(body, sending),
+            }
+            let error = match response.await {
+                Ok(response) => {
+                    caller.answered();
+                    return answer(response, (stream, caller));
+                }
+                Err(error) => error,
+            };
+            // It left, but the peer says that it has not seen it. Once: gRFC A6.
+            if sent_again || !status::is_unseen(&error) {
+                return fail(&status::of_transport(&error));
+            }
+            drop(stream);
+            let Some(again) = caller.take_back().await else {
+                return fail(&status::of_transport(&error));
+            };
+            sent_again = true;
+            (body, caller) = OutgoingBody::new(again);
+        }
+    }
+}
+
+/// What a request begins with. It is kept while the call may have to be sent again.
+struct Head {
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Head {
+    /// gRPC's requests are all POST.
+    fn request(&self) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+fn answer(mut response: Response<RecvStream>, holds: Holds) -> Response<UpstreamBody> {
+    sanitise(response.headers_mut());
+    let grpc = response.status() == StatusCode::OK
+        && (response.headers().get(CONTENT_TYPE))
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    if grpc || response.headers().contains_key(status::GRPC_STATUS) {
+        response.map(|body| UpstreamBody { open: Some((body, holds)) })
+    } else {
+        fail(&status::of_http(response.status()))
+    }
+}
+
+/// Drops what generated code would panic on, details that are not base64, and what it would
+/// take for another status, a message that is not UTF-8.
+fn sanitise(headers: &mut HeaderMap) {
+    const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+    const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+    if headers.get(DETAILS).is_some_and(|details| BASE64.decode(details).is_err()) {
+        headers.remove(DETAILS);
+    }
+    let is_text = |text: &HeaderValue| percent_decode(text.as_bytes()).decode_utf8().is_ok();
+    if headers.get(MESSAGE).is_some_and(|message| !is_text(message)) {
+        headers.remove(MESSAGE);
+    }
+}
+
+fn fail(status: &Status) -> Response<UpstreamBody> {
+    let mut response = Response::new(UpstreamBody::default());
+    let content = HeaderValue::from_static("application/grpc");
+    *response.headers_mut() = status::trailers(status);
+    response.headers_mut().insert(CONTENT_TYPE, content);
+    response
+}
+
+/// The service of an [`Upstream`].
+#[derive(Clone)]
+pub(crate) struct Call(pub(super) Arc<Upstream>);
+
+impl<B> Service<Request<B>> for Call
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<UpstreamBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let (body, caller) = OutgoingBody::new(Body::new(body));
+        let head = Head { uri: parts.uri, headers: parts.headers };
+        let call = self.0.clone().call(head, body, caller);
+        Box::pin(async { Ok(call.await) })
+    }
+}
+
+/// What a call holds until its end: its place on the connection, and its request.
+type Holds = (Stream, Caller);
+
+/// A response body whose transport errors are statuses in its trailers.
+#[derive(Default)]
+pub(crate) struct UpstreamBody {
+    open: Option<(RecvStream, Holds)>,
+}
+
+impl http_body::Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some((stream, _)) = &mut self.open else {
+            return Poll::Ready(None);
+        };
+        let end = match ready!(stream.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // It fails when the stream is over, which the next read says.
+                let _ = stream.flow_control().release_capacity(data.len());
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            Some(Err(error)) => Err(error),
+            None => ready!(stream.poll_trailers(cx)),
+        };
+        self.open = None;
+        Poll::Ready(match end {
+            Ok(None) => None,
+            Ok(Some(mut trailers)) => {
+                sanitise(&mut trailers);
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            Err(error) => {
+                Some(Ok(Frame::trailers(status::trailers(&status::of_transport(&error)))))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.open.as_ref().is_none_or(|(stream, _)| stream.is_end_stream())
+    }
+}

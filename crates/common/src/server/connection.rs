@@ -1,0 +1,207 @@
+//! One connection, from its first byte to its last.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tower::Service as _;
+
+use super::Shared;
+use super::batch::{Unbatched, batched};
+use super::executor::CallExecutor;
+use super::io::{Io, Version, sniff};
+use super::lifecycle::Phase;
+use super::pieces::{InPieces, Pieces};
+use super::request::RequestBody;
+use crate::BoxError;
+use crate::context::Peer;
+use crate::layers::deadline;
+use crate::stack::{self, Inbound, InboundBody};
+
+/// A connection that is drained before it has said what it speaks gets this long to say it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends, is drained, or is cut.
+pub(super) async fn serve(
+    stream: TcpStream,
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let drained = async {
+        let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
+        let _ = timeout(LAST_WORDS, phase.wait_for(|phase| *phase == Phase::Stopped)).await;
+    };
+    let opened = tokio::select! {
+        opened = timeout(shared.settings.handshake_timeout, open(stream, addr, &shared)) => opened,
+        () = drained => return,
+    };
+    let served = match opened {
+        Ok(Ok((Version::Http2, io, peer))) => {
+            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
+            let (io, batches) = batched(io);
+            let connection = http2(&shared).serve_connection(TokioIo::new(io), service);
+            let connection = Unbatched::new(connection, batches);
+            drive(connection, |c| c.connection().graceful_shutdown(), &shared, phase).await
+        }
+        Ok(Ok((Version::Http1, io, peer))) => {
+            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
+            let connection = http1(&shared).serve_connection(TokioIo::new(io), service);
+            drive(connection, http1::Connection::graceful_shutdown, &shared, phase).await
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_elapsed) => Err("the peer took too long to say what it speaks".into()),
+    };
+    if let Err(error) = served {
+        tracing::debug!(peer = %addr, error, "connection ended");
+    }
+}
+
+/// TLS, if any, and the first bytes.
+async fn open(
+    stream: TcpStream,
+    addr: SocketAddr,
+    shared: &Shared,
+) -> Result<
+    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send, Arc<Peer>),
+    BoxError,
+> {
+    stream.set_nodelay(true)?;
+    let (io, certificates) = match &shared.tls {
+        None => (Io::Plain(stream), Vec::new()),
+        Some(tls) => {
+            let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
+            let stream = match acceptor.accept(stream).into_fallible().await {
+                Ok(stream) => stream,
+                Err((error, refused)) => {
+                    let _ = timeout(LAST_WORDS, hang_up(refused)).await;
+                    return Err(error.into());
+                }
+            };
+            let certificates = stream.get_ref().1.peer_certificates();
+            let certificates =
+                certificates.unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+            (Io::Tls(Box::new(stream)), certificates)
+        }
+    };
+    let (version, io) = sniff(io).await?;
+    Ok((version, io, Arc::new(Peer { addr, certificates })))
+}
+
+/// Closes a connection only when the peer has closed its end: closed with bytes unread it would be
+/// reset, and the reset overtakes the alert that says why the peer is turned away.
+async fn hang_up(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut rest = [0; 1024];
+    while let Ok(1..) = stream.read(&mut rest).await {}
+}
+
+fn http2(shared: &Shared) -> http2::Builder<CallExecutor> {
+    let settings = &shared.settings;
+    let mut builder = http2::Builder::new(CallExecutor(settings.runtime));
+    builder
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .max_header_list_size(settings.max_header_bytes)
+        .max_send_buf_size(settings.max_send_buffer_bytes)
+        // What a connection may hold of requests that no handler reads is its window.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(2 << 20)
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout);
+    builder
+}
+
+fn http1(shared: &Shared) -> http1::Builder {
+    let settings = &shared.settings;
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.handshake_timeout)
+        .max_buf_size((settings.max_header_bytes as usize).max(8 * 1024));
+    builder
+}
+
+/// Polls the connection, asks it to end when its server drains or its age is reached, and cuts it
+/// when it does not.
+async fn drive<C, E>(
+    connection: C,
+    graceful_shutdown: fn(Pin<&mut C>),
+    shared: &Shared,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(), BoxError>
+where
+    C: Future<Output = Result<(), E>>,
+    E: Into<BoxError>,
+{
+    let mut connection = pin!(connection);
+    let why = {
+        let draining = phase.wait_for(|phase| *phase >= Phase::Draining);
+        let aged = after(shared.settings.max_connection_age.map(with_jitter));
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended.map_err(Into::into),
+            _ = draining => "draining",
+            () = aged => "aged",
+        }
+    };
+    tracing::trace!(why, "connection is asked to end");
+    graceful_shutdown(connection.as_mut());
+    let stopped = phase.wait_for(|phase| *phase == Phase::Stopped);
+    let grace = after(shared.settings.max_connection_age_grace.filter(|_| why == "aged"));
+    tokio::select! {
+        biased;
+        ended = connection => ended.map_err(Into::into),
+        _ = stopped => Err("cut: the drain took too long".into()),
+        () = grace => Err("cut: the calls of an aged connection took too long".into()),
+    }
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => pending().await,
+    }
+}
+
+/// Give or take a tenth, so that connections made together do not end together.
+fn with_jitter(age: Duration) -> Duration {
+    let share = 0.9 + 0.2 * fastrand::f64();
+    Duration::try_from_secs_f64(age.as_secs_f64() * share).unwrap_or(age)
+}
+
+/// The stack of one connection. hyper calls it by shared reference, one call after the other.
+struct PerConnection(RefCell<Inbound>);
+
+impl PerConnection {
+    fn new(stack: Inbound) -> Self {
+        Self(RefCell::new(stack))
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for PerConnection {
+    type Response = Response<Pieces<InboundBody>>;
+    type Error = Infallible;
+    type Future = InPieces<<Inbound as tower::Service<Request<RequestBody>>>::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // Nobody took that of the last call if it was one of HTTP/1.1.
+        let _ = deadline::begun();
+        let version = request.version();
+        let request = request.map(|body| RequestBody::new(body, version));
+        InPieces::new(self.0.borrow_mut().call(request))
+    }
+}
