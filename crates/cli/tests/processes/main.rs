@@ -1,0 +1,8 @@
+//! `ahoy`'s services as processes: signals, logs, and restarts under load.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod logs;
+mod service;
+mod signals;
+mod zero_loss;
