@@ -20,8 +20,8 @@ use tonic::{Code, Request};
 
 use crate::support::raw::{self, CHAT, Client, EVERYONE, MANY_TIMES, SAY_HELLO};
 use crate::support::{
-    ANY_PORT, Dropped, Guards, Scripted, caller, greeting, hello, named, scripted, settings,
-    within, world,
+    ANY_PORT, Dropped, Guards, Scripted, caller, get, greeting, hello, named, scripted, settings,
+    settings_with_admin, within, world,
 };
 
 /// What a raw client asks for: long enough for the handler to begin, short enough to wait for.
@@ -374,12 +374,17 @@ async fn the_server_ends_an_answer_of_which_a_byte_is_taken() {
     within(async {
         let stub = Scripted::default()
             .say_hello(|_| std::future::ready(Ok(greeting("x".repeat(1_000_000)))));
-        let server = scripted(stub, settings()).await;
+        let server = scripted(stub, settings_with_admin()).await;
         let mut tiny = h2::client::Builder::new();
         tiny.initial_window_size(1);
         let mut client = Client::connect_with(server.addr(), &tiny).await;
         let call = client.call(SAY_HELLO, &[SHORT], &named("")).await;
         assert_eq!(call.reset().await, Some(h2::Reason::CANCEL));
+        let page = get(&server, "/metrics").await;
+        let counted = "grpc_server_call_duration_seconds_count{\
+                       grpc_method=\"hello.v1.HelloService/SayHello\",\
+                       grpc_status=\"DEADLINE_EXCEEDED\"}";
+        assert_eq!(page.sample(counted), 1.0);
     })
     .await;
 }

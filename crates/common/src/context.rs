@@ -54,6 +54,15 @@ impl CallContext {
         Scoped { context: Some(self), future }
     }
 
+    /// Tells those who entered the context of this call when it ends.
+    pub(crate) fn set_deadline(deadline: Option<Instant>) {
+        CURRENT.with_borrow_mut(|current| {
+            if let Some(current) = current {
+                current.deadline = deadline;
+            }
+        });
+    }
+
     /// Runs a closure with `slot` as the current context, and puts it back afterwards, also when
     /// the closure panics.
     pub(crate) fn enter<R>(slot: &mut Option<Self>, run: impl FnOnce() -> R) -> R {

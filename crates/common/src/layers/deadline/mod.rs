@@ -112,6 +112,7 @@ where
         let deadline = context.deadline;
         if let Side::Inbound = self.layer.side {
             BEGUN.set(deadline);
+            CallContext::set_deadline(deadline);
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
             return ExpiringFuture::refused(exceeded());

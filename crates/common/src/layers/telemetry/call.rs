@@ -256,7 +256,13 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        if self.ended {
+            return;
+        }
+        // A call whose client takes nothing is dropped at its deadline.
+        let deadline = self.context.as_ref().and_then(|context| context.deadline);
+        let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.end(if is_over { Code::DeadlineExceeded } else { Code::Cancelled });
     }
 }
 
