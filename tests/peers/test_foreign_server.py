@@ -91,10 +91,9 @@ def test_headers_and_errors_are_shown(server):
     assert "English only" in refused.stderr
 
 
+@pytest.mark.parametrize("server", ["tls"], indirect=True)
 def test_a_certificate_of_an_unknown_authority_is_refused(server):
-    url, trust = server
-    if not trust:
-        pytest.skip("there is no certificate in plain text")
+    url, _ = server
     refused = run(binary("ahoy"), "call", url, "list", ok=False)
     assert refused.returncode == 1
     assert "--cacert" in refused.stderr
