@@ -117,18 +117,23 @@ fn of_h2(error: &h2::Error) -> Status {
     }
 }
 
-/// The status of an HTTP response that is not gRPC's, by gRPC's table "HTTP to gRPC status code
-/// mapping".
-pub fn of_http(code: http::StatusCode) -> Status {
-    let grpc = match code.as_u16() {
+/// The code of an HTTP response that carries no `grpc-status`, by gRPC's table "HTTP to gRPC status
+/// code mapping".
+pub fn code_of_http(code: http::StatusCode) -> Code {
+    match code.as_u16() {
         400 => Code::Internal,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
         429 | 502..=504 => Code::Unavailable,
         _ => Code::Unknown,
-    };
-    Status::new(grpc, format!("the peer answered HTTP {code}, which is not gRPC"))
+    }
+}
+
+/// The status of an HTTP response that is not gRPC's.
+pub fn of_http(code: http::StatusCode) -> Status {
+    let message = format!("the peer answered HTTP {code}, which is not gRPC");
+    Status::new(code_of_http(code), message)
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use super::server::Connection;
 use super::span;
 use crate::CallContext;
 use crate::protocol::frame::FrameCounter;
+use crate::status;
 use crate::telemetry::metrics::{ClientCalls, MethodId, Outcome, code_name};
 use crate::telemetry::w3c::TraceContext;
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call in progress. Dropped before its end, it was cancelled.
@@ -152,11 +152,11 @@ impl Call {
     }
 
     /// Reads the head of the response; `empty`: no body follows it.
-    pub(super) fn head(&mut self, status: StatusCode, headers: &HeaderMap, empty: bool) {
-        match headers.get(&GRPC_STATUS) {
+    pub(super) fn head(&mut self, http: StatusCode, headers: &HeaderMap, empty: bool) {
+        match status::code_of(headers) {
             // A response that is nothing but trailers.
-            Some(code) => self.end(Code::from_bytes(code.as_bytes())),
-            None => self.otherwise = without_status(status),
+            Some(code) => self.end(code),
+            None => self.otherwise = status::code_of_http(http),
         }
         if empty {
             self.end(self.otherwise);
@@ -165,8 +165,7 @@ impl Call {
 
     /// Reads trailers, or the lack of them at the end.
     pub(super) fn trailers(&mut self, trailers: Option<&HeaderMap>) {
-        let code = trailers.and_then(|trailers| trailers.get(&GRPC_STATUS));
-        self.end(code.map_or(self.otherwise, |code| Code::from_bytes(code.as_bytes())));
+        self.end(trailers.and_then(status::code_of).unwrap_or(self.otherwise));
     }
 
     /// Reads the error that a body failed with.
@@ -263,17 +262,5 @@ impl Drop for Call {
         let deadline = self.context.as_ref().and_then(|context| context.deadline);
         let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         self.end(if is_over { Code::DeadlineExceeded } else { Code::Cancelled });
-    }
-}
-
-/// gRPC's "HTTP to gRPC Status Code Mapping", for a response that has no `grpc-status`.
-fn without_status(status: StatusCode) -> Code {
-    match status.as_u16() {
-        400 => Code::Internal,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
-        429 | 502 | 503 | 504 => Code::Unavailable,
-        _ => Code::Unknown,
     }
 }
