@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Turns a .proto file into a running, production-ready microservice.
+/// Runs the example services and calls any gRPC server.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy", version, propagate_version = true)]
 struct Cli {
