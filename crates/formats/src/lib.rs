@@ -1,0 +1,6 @@
+//! Bytes in, bytes out: protobuf's wire format and JSON, without sockets and without async.
+
+pub mod json;
+mod schema;
+
+pub use schema::{Field, Message, Path, Schema};
