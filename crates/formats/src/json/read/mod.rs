@@ -86,6 +86,8 @@ fn run<'a>(
     read: impl FnOnce(&mut Reader<'a, '_>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
     let start = out.len();
+    // A message is rarely longer on the wire.
+    out.reserve(json.len().min(options.max_bytes));
     let mut reader = Reader::new(tables, json, options, out);
     let done = read(&mut reader).and_then(|()| reader.end());
     done.map_err(|error| {

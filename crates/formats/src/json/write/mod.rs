@@ -80,6 +80,8 @@ fn run<'a>(
     write: impl Fn(&mut Writer<'a, '_>) -> Result<(), Stop>,
 ) -> Result<(), WireError> {
     let start = out.len();
+    // Names and quotes take about as much as the values; whatever it is, it grows from there.
+    out.reserve((wire.len() * 2 + 16).min(options.max_bytes));
     let mut failed = None;
     for scattered in [false, true] {
         match write(&mut Writer::new(tables, wire, options, out, scattered)) {
