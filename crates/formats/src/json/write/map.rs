@@ -100,7 +100,7 @@ impl<'a> Writer<'a, '_> {
         let value = fields.value;
         if !wire::same_tag(&mut entry, value.tag) {
             self.absent_value(value).map_err(|stop| in_entry(stop, key, fields.key.kind))?;
-        } else if self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
+        } else if !self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
             // A closed enum's unknown value makes the entry an unknown field.
             self.out.truncate(mark);
             return Ok(());
@@ -111,29 +111,6 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b',');
         self.keys.push(self.hash(key));
         Ok(())
-    }
-
-    /// Writes a value whose tag has been read; true if it is one that nobody knows.
-    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<bool, Stop> {
-        match field.kind {
-            Kind::String | Kind::Bytes => {
-                let start = *wire;
-                let bytes = self.check(start, wire::bytes(wire))?;
-                self.text(field.kind, bytes)?;
-            }
-            Kind::Message(id) | Kind::Group(id) => {
-                let part = self.submessage(field, wire)?;
-                self.message(id, &[part])?;
-            }
-            kind => {
-                let raw = self.raw(kind, wire)?;
-                if self.is_unknown(kind, raw) {
-                    return Ok(true);
-                }
-                self.number(kind, raw);
-            }
-        }
-        Ok(false)
     }
 
     fn absent_value(&mut self, field: &FieldTable) -> Result<(), Stop> {
