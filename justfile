@@ -16,6 +16,7 @@ test:
 lint:
     cargo fmt --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --package fuzz --bins --features targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --lib --no-deps
     cargo deny check licenses bans sources
 

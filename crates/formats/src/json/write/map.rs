@@ -41,6 +41,7 @@ impl<'a> Writer<'a, '_> {
     /// All entries that stand together; the first one's tag has been read.
     pub(super) fn map(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        let mark = self.out.len();
         self.key(field);
         self.out.push(b'{');
         let first = self.keys.len();
@@ -52,7 +53,19 @@ impl<'a> Writer<'a, '_> {
                 break;
             }
         }
-        self.close_map(first)
+        self.close_map(first)?;
+        self.drop_empty(field, mark);
+        Ok(())
+    }
+
+    /// Takes back a map that had no entries but such as nobody knows.
+    pub(super) fn drop_empty(&mut self, field: &FieldTable, mark: usize) {
+        if self.out.ends_with(b"{}") && !self.options.emit_defaults {
+            let key = if self.options.proto_names { &field.proto_key } else { &field.json_key };
+            if self.out.len() == mark + key.len() + 2 {
+                self.out.truncate(mark);
+            }
+        }
     }
 
     /// Ends a map whose entries have a comma after each, if each key was there once.

@@ -134,8 +134,11 @@ impl<'a> Writer<'a, '_> {
     fn together(&mut self, field: &FieldTable, found: &[Found]) -> Result<(), Stop> {
         match (field.shape, field.kind) {
             (Shape::Map, _) => {
+                let mark = self.out.len();
                 self.key(field);
-                self.entries_together(field, found)
+                self.entries_together(field, found)?;
+                self.drop_empty(field, mark);
+                Ok(())
             }
             (Shape::Repeated, _) => {
                 let mark = self.open_list(field);
