@@ -27,20 +27,23 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
+use crate::protocol::edge::{Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
 pub(crate) type Inbound =
-    ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>;
+    Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>;
 
 /// What it answers with.
-pub(crate) type InboundBody = ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>;
+pub(crate) type InboundBody =
+    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>>;
 
 /// The stack of calls that go out.
 pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Deadline<Call>>>>;
 
 /// What the stacks of a server's connections are made of.
 pub(crate) struct InboundParts {
+    edge: EdgeLayer,
     router: Router,
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
@@ -50,12 +53,14 @@ pub(crate) struct InboundParts {
 
 impl InboundParts {
     pub(crate) fn new(
+        edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
         settings: &ServerSettings,
         per_message: bool,
     ) -> Self {
         Self {
+            edge,
             router,
             telemetry,
             compression: InboundCompressionLayer::new()
@@ -70,7 +75,9 @@ impl InboundParts {
 /// The stack of one connection.
 pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
     ServiceBuilder::new()
-        // Outermost: it counts what the wire carries, and sees how every call ends.
+        // Outermost: all further in see gRPC, whatever the client speaks.
+        .layer(parts.edge.clone())
+        // Outside of all that works on a call: it counts what the wire carries, and sees how every call ends.
         .layer(parts.telemetry.with_peer(Some(peer)))
         // Outside of all that reads messages: nothing further in sees a compressed one.
         .layer(parts.compression)

@@ -1,3 +1,5 @@
-//! gRPC on the wire.
+//! Protocols: gRPC on the wire, and the others that become gRPC at the door.
 
+pub mod contracts;
+pub mod edge;
 pub mod frame;

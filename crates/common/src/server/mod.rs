@@ -79,6 +79,9 @@ pub enum ServerError {
     /// The descriptors given to [`Server::contracts`].
     #[error("contracts")]
     Contracts(#[from] reflection::DescriptorError),
+    /// The same, where they contradict each other.
+    #[error("contracts")]
+    Schema(#[from] prost_reflect::DescriptorError),
     /// No thread, or nothing to wait for events with.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),

@@ -17,6 +17,8 @@ use super::settings::Runtime;
 use super::workers::{Ended, Workers};
 use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
 use crate::layers::telemetry::ServerTelemetryLayer;
+use crate::protocol::contracts::Contracts;
+use crate::protocol::edge::{self, EdgeLayer};
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
 use crate::tls::RELOAD_INTERVAL;
@@ -56,8 +58,16 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         Runtime::Shared => 1,
     };
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
-    let stack =
-        InboundParts::new(server.router, telemetry, &settings, server.per_message_compression);
+    let served = |name: &str| server.router.names().any(|served| served == name);
+    let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
+    let edge = EdgeLayer::new(edge::Parts { contracts });
+    let stack = InboundParts::new(
+        edge,
+        server.router,
+        telemetry,
+        &settings,
+        server.per_message_compression,
+    );
     let labels = [("server", server.name.as_str())];
     let shared = Arc::new(Shared {
         tls,

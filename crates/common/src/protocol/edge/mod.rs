@@ -1,0 +1,114 @@
+//! The door: every protocol becomes gRPC here, once, so that all layers further in see nothing
+//! else.
+//!
+//! A gRPC call passes untouched. Any other request is offered to the protocol that its headers
+//! name, which answers it itself or makes a gRPC request of it, and of the gRPC response its own.
+
+mod body;
+mod detect;
+mod future;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tower::{Layer, Service};
+
+pub use body::{EdgeBody, EdgeRequest};
+pub use future::EdgeFuture;
+
+use super::contracts::Contracts;
+use crate::BoxError;
+use crate::body::Body;
+use detect::{Protocol, detect};
+
+/// What the protocols of a server know: its contracts and its settings.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The methods served.
+    pub contracts: Contracts,
+}
+
+/// What a protocol makes of a request.
+pub(crate) enum Arrival {
+    /// A call, as gRPC, and what makes that protocol's response of gRPC's.
+    #[allow(dead_code)]
+    Call { request: Request<Body>, answer: Answer },
+    /// An answer that needs no call.
+    Answered(Response<Body>),
+}
+
+/// Makes a protocol's response of gRPC's. It is a future because some need to see how the call
+/// ends before they can say anything.
+pub(crate) type Answer =
+    Box<dyn FnOnce(Response<Body>) -> BoxFuture<'static, Response<Body>> + Send>;
+
+/// Adds [`Edge`].
+#[derive(Clone, Debug)]
+pub struct EdgeLayer(Arc<Parts>);
+
+impl EdgeLayer {
+    /// For a server of these contracts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { inner, parts: Arc::clone(&self.0) }
+    }
+}
+
+/// Makes gRPC of every protocol. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Edge<S> {
+    inner: S,
+    parts: Arc<Parts>,
+}
+
+impl<S, B, RB> Service<Request<B>> for Edge<S>
+where
+    S: Service<Request<EdgeRequest<B>>, Response = Response<RB>, Error = Infallible>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    RB: HttpBody<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    type Response = Response<EdgeBody<RB>>;
+    type Error = Infallible;
+    type Future = EdgeFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let arrival = match detect(&request) {
+            Protocol::Grpc => {
+                let call = self.inner.call(request.map(EdgeRequest::grpc));
+                return EdgeFuture::grpc(call);
+            }
+            Protocol::Other => {
+                let _ = &self.parts;
+                return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
+            }
+            #[allow(unreachable_patterns)]
+            _ => Arrival::Answered(Response::new(Body::default())),
+        };
+        #[allow(unreachable_code)]
+        match arrival {
+            Arrival::Call { request, answer } => {
+                let call = self.inner.call(request.map(EdgeRequest::translated));
+                EdgeFuture::translated(call, answer)
+            }
+            Arrival::Answered(response) => EdgeFuture::answered(response),
+        }
+    }
+}
