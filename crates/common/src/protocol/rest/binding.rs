@@ -9,7 +9,7 @@ use prost_reflect::{
 use super::template::{Template, TemplateError};
 
 /// `google.api.http`, an extension of `google.protobuf.MethodOptions`.
-const HTTP: u32 = 72_295_728;
+pub const HTTP: u32 = 72_295_728;
 
 /// One way to call a method over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -271,7 +271,10 @@ mod tests {
         assert_eq!(variables, [variable("name", 1..5, false), variable("a.b_c", 5..6, true)]);
         assert_eq!(verb.as_deref(), Some("undo"));
         let (shape, variables, _) = parts("/v1/{name=files/**}");
-        assert_eq!((shape.as_str(), variables), ("/v1/files/**", vec![variable("name", 1..3, false)]));
+        assert_eq!(
+            (shape.as_str(), variables),
+            ("/v1/files/**", vec![variable("name", 1..3, false)])
+        );
         assert_eq!(parts("/{all=**}").1, [variable("all", 0..1, false)]);
     }
 
