@@ -23,7 +23,7 @@ use tower::{Layer, Service};
 pub use body::{EdgeBody, EdgeRequest};
 pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
 pub use future::EdgeFuture;
-pub(crate) use takeover::{Session, Takeover};
+pub(crate) use takeover::Takeover;
 
 use super::contracts::Contracts;
 use super::rest::{self, Rest};
@@ -42,6 +42,8 @@ pub struct Parts {
     pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
+    /// Which pages may open a WebSocket.
+    pub cors: Option<CorsSettings>,
 }
 
 /// What a protocol makes of a request.

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 pub(crate) struct Takeover(Arc<Mutex<Option<Session>>>);
 
 /// It ends with the connection.
-pub(crate) type Session = BoxFuture<'static, ()>;
+type Session = BoxFuture<'static, ()>;
 
 impl Takeover {
     pub(crate) fn leave(&self, session: Session) {
