@@ -32,7 +32,7 @@ use detect::{Protocol, detect};
 #[derive(Debug)]
 pub struct Parts {
     /// The methods served.
-    pub contracts: Contracts,
+    pub contracts: Arc<Contracts>,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
 }
