@@ -8,3 +8,4 @@ pub mod frame;
 pub(crate) mod grpc_web;
 pub(crate) mod json;
 pub(crate) mod metadata;
+pub mod rest;

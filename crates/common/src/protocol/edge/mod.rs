@@ -5,6 +5,7 @@
 //! name, which answers it itself or makes a gRPC request of it, and of the gRPC response its own.
 
 mod body;
+mod cors;
 mod detect;
 mod future;
 
@@ -19,9 +20,11 @@ use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
 pub use body::{EdgeBody, EdgeRequest};
+pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
 pub use future::EdgeFuture;
 
 use super::contracts::Contracts;
+use super::rest::{self, Rest};
 use super::{connect, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
@@ -33,6 +36,8 @@ use detect::{Protocol, detect};
 pub struct Parts {
     /// The methods served.
     pub contracts: Arc<Contracts>,
+    /// The routes of their bindings.
+    pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
 }
@@ -101,9 +106,7 @@ where
                 grpc_web::accept(&self.parts, request.map(Body::new))
             }
             Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
-            Protocol::Other => {
-                return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
-            }
+            Protocol::Other => rest::accept(&self.parts, request.map(Body::new)),
         };
         match arrival {
             Arrival::Call { request, answer } => {
