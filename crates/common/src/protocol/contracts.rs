@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
+use prost_types::method_options::IdempotencyLevel;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 /// The methods that a server serves, and every message of their contracts.
@@ -26,6 +27,12 @@ pub struct Method {
     pub input: formats::Message,
     /// Its responses.
     pub output: formats::Message,
+    /// Whether its request is a stream.
+    pub client_streaming: bool,
+    /// Whether its response is a stream.
+    pub server_streaming: bool,
+    /// Whether it may be called again, and whether it changes anything at all.
+    pub idempotency: IdempotencyLevel,
 }
 
 impl Contracts {
@@ -51,7 +58,17 @@ impl Contracts {
                     format!("/{}/{}", descriptor.parent_service().full_name(), descriptor.name());
                 let input = schema.message(descriptor.input().full_name())?;
                 let output = schema.message(descriptor.output().full_name())?;
-                let method = Method { path: path.clone(), descriptor, input, output };
+                let options = descriptor.method_descriptor_proto().options.as_ref();
+                let idempotency = options.map(|options| options.idempotency_level());
+                let method = Method {
+                    path: path.clone(),
+                    client_streaming: descriptor.is_client_streaming(),
+                    server_streaming: descriptor.is_server_streaming(),
+                    idempotency: idempotency.unwrap_or(IdempotencyLevel::IdempotencyUnknown),
+                    descriptor,
+                    input,
+                    output,
+                };
                 Some((path, Arc::new(method)))
             })
             .collect();

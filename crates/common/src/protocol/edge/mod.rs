@@ -37,7 +37,7 @@ use detect::{Protocol, detect};
 #[derive(Debug)]
 pub struct Parts {
     /// The methods served.
-    pub contracts: Contracts,
+    pub contracts: Arc<Contracts>,
     /// The routes of their bindings.
     pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
@@ -109,7 +109,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let arrival = match detect(&request) {
+        let arrival = match detect(&request, &self.parts.contracts) {
             Protocol::Grpc => {
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
