@@ -16,6 +16,7 @@ mod interop;
 mod lifecycle;
 mod limits;
 mod panics;
+mod rest;
 mod support;
 mod telemetry;
 mod tls;

@@ -27,12 +27,13 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
-use crate::protocol::edge::{Edge, EdgeBody, EdgeLayer};
+use crate::protocol::contracts::Contracts;
+use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
 pub(crate) type Inbound =
-    Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>;
+    Cors<Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>>;
 
 /// What it answers with.
 pub(crate) type InboundBody =
@@ -43,16 +44,18 @@ pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Dea
 
 /// What the stacks of a server's connections are made of.
 pub(crate) struct InboundParts {
+    cors: CorsLayer,
     edge: EdgeLayer,
     router: Router,
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
-    max_message_bytes: usize,
+    limits: MessageLimitLayer,
 }
 
 impl InboundParts {
     pub(crate) fn new(
+        contracts: Arc<Contracts>,
         edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
@@ -60,6 +63,7 @@ impl InboundParts {
         per_message: bool,
     ) -> Self {
         Self {
+            cors: CorsLayer::new(settings.cors.clone()),
             edge,
             router,
             telemetry,
@@ -67,7 +71,7 @@ impl InboundParts {
                 .message_limit(settings.max_message_bytes)
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
-            max_message_bytes: settings.max_message_bytes,
+            limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
         }
     }
 }
@@ -75,7 +79,9 @@ impl InboundParts {
 /// The stack of one connection.
 pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
     ServiceBuilder::new()
-        // Outermost: all further in see gRPC, whatever the client speaks.
+        // Outermost: a browser's question is no call, and every answer is the page's to see.
+        .layer(parts.cors.clone())
+        // Outside of the rest: all further in see gRPC, whatever the client speaks.
         .layer(parts.edge.clone())
         // Outside of all that works on a call: it counts what the wire carries, and sees how every call ends.
         .layer(parts.telemetry.with_peer(Some(peer)))
@@ -84,7 +90,7 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         // Outside of all that can take long.
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
-        .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        .layer(parts.limits.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.
         .layer(CatchPanicLayer)
         .service(parts.router.clone())

@@ -19,6 +19,7 @@ use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, liste
 use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::protocol::contracts::Contracts;
 use crate::protocol::edge::{self, EdgeLayer};
+use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
 use crate::tls::RELOAD_INTERVAL;
@@ -60,8 +61,16 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
-    let edge = EdgeLayer::new(edge::Parts { contracts });
+    let contracts = Arc::new(contracts);
+    let rest = Rest::new(&contracts, settings.rest)?;
+    let edge = EdgeLayer::new(edge::Parts {
+        contracts: Arc::clone(&contracts),
+        rest,
+        max_message_bytes: settings.max_message_bytes,
+        cors: settings.cors.clone(),
+    });
     let stack = InboundParts::new(
+        contracts,
         edge,
         server.router,
         telemetry,
