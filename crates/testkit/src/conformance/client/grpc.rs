@@ -89,8 +89,8 @@ impl<'a> Replies<'a> {
         };
         if !fits {
             let content_type = String::from_utf8_lossy(content_type).into_owned();
-            // What the channel made of an answer that is no gRPC has no type.
-            if let Some(status) = status::read(&headers).filter(|_| content_type.is_empty()) {
+            // The channel's own failures are gRPC's, whatever was asked for.
+            if let Some(status) = status::read(&headers).filter(|s| s.code() != Code::Ok) {
                 return Err(status);
             }
             let message = format!("response of type {content_type:?}");
