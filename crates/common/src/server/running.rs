@@ -67,6 +67,7 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         contracts: Arc::clone(&contracts),
         rest,
         max_message_bytes: settings.max_message_bytes,
+        cors: settings.cors.clone(),
     });
     let stack = InboundParts::new(
         contracts,
