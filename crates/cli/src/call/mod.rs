@@ -16,7 +16,6 @@ mod proto_text;
 mod reflect;
 mod resolve;
 mod schema;
-mod suggest;
 #[cfg(test)]
 mod tests;
 
