@@ -19,3 +19,4 @@ mod panics;
 mod support;
 mod telemetry;
 mod tls;
+mod validation;

@@ -27,16 +27,18 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
+use crate::layers::validation::{ValidatedResponse, Validation, ValidationLayer};
 use crate::protocol::edge::{Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
-pub(crate) type Inbound =
-    Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>;
+pub(crate) type Inbound = Edge<
+    ServerTelemetry<InboundCompression<Deadline<MessageLimit<Validation<CatchPanic<Router>>>>>>,
+>;
 
 /// What it answers with.
 pub(crate) type InboundBody =
-    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>>;
+    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<ValidatedResponse<CatchPanicBody<Body>>>>>>;
 
 /// The stack of calls that go out.
 pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Deadline<Call>>>>;
@@ -48,6 +50,7 @@ pub(crate) struct InboundParts {
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
+    validation: ValidationLayer,
     max_message_bytes: usize,
 }
 
@@ -56,6 +59,7 @@ impl InboundParts {
         edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
+        validation: ValidationLayer,
         settings: &ServerSettings,
         per_message: bool,
     ) -> Self {
@@ -67,6 +71,7 @@ impl InboundParts {
                 .message_limit(settings.max_message_bytes)
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
+            validation,
             max_message_bytes: settings.max_message_bytes,
         }
     }
@@ -85,6 +90,8 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
         .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        // Inside of the limit: it holds a message as a whole.
+        .layer(parts.validation.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.
         .layer(CatchPanicLayer)
         .service(parts.router.clone())

@@ -5,4 +5,5 @@
 
 pub mod bad;
 pub mod interop;
+pub mod ruled;
 pub mod tls;
