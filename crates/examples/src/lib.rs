@@ -139,6 +139,28 @@ impl Example {
         enough && pairs.all(|(condition, request)| compare::contains(request, condition))
     }
 
+    /// Whether its request of that number is in this one, given in full.
+    pub fn asks_for(&self, index: usize, request: &Value) -> bool {
+        match (self.when, index) {
+            (true, 1..) => index < self.requests.len(),
+            _ => self.conditions.get(index).is_some_and(|c| compare::contains(request, c)),
+        }
+    }
+
+    /// The answers, as an answer of a live service is compared with them: in full, or only what
+    /// the example names.
+    pub fn expected_responses(&self) -> Vec<Value> {
+        let output = self.method.output();
+        let expected = self.responses.iter().zip(&self.response_messages).map(|(raw, message)| {
+            let full = compare::in_full(message);
+            match self.compare {
+                Compare::Exact => full,
+                Compare::Partial => compare::only_named(&output, raw, &full),
+            }
+        });
+        expected.collect()
+    }
+
     /// For a method that streams both ways: the answers to one message of the client's, if the
     /// example has as many answers as requests and one of its requests is in this one.
     pub fn answer_to(&self, request: &Value) -> Option<usize> {
