@@ -6,6 +6,8 @@ use std::io;
 use http::{HeaderMap, HeaderName};
 use tonic::{Code, Status};
 
+use crate::http2::{self, Reason};
+
 /// The header or trailer that ends a call.
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -40,6 +42,9 @@ pub fn of_transport(error: &(dyn Error + 'static)) -> Status {
                 status.message(),
                 status.details().to_vec().into(),
             );
+        }
+        if let Some(error) = current.downcast_ref::<http2::Error>() {
+            return of_http2(error);
         }
         if let Some(h2) = current.downcast_ref::<h2::Error>() {
             return of_h2(h2);
@@ -80,6 +85,9 @@ pub(crate) fn is_unseen(error: &(dyn Error + 'static)) -> bool {
 /// A client that cancels is ABORTED rather than CANCELLED: generated code takes CANCELLED from a
 /// request stream for its regular end, and a handler would answer half of a request.
 pub fn of_request(error: &(dyn Error + 'static)) -> Status {
+    if let Some(http2::Error::Reset(Reason::NO_ERROR, _)) = error.downcast_ref() {
+        return abandoned();
+    }
     let status = of_transport(error);
     match status.code() {
         Code::Cancelled => abandoned(),
@@ -90,6 +98,24 @@ pub fn of_request(error: &(dyn Error + 'static)) -> Status {
 /// The client ended the call in the middle of its request.
 pub(crate) fn abandoned() -> Status {
     Status::aborted("the client cancelled the call")
+}
+
+fn of_http2(error: &http2::Error) -> Status {
+    let message = error.to_string();
+    let (http2::Error::Reset(reason, _) | http2::Error::GoAway(reason, _)) = error else {
+        return Status::unavailable(message);
+    };
+    match *reason {
+        // A connection on its way out takes the streams above its last one with it.
+        Reason::NO_ERROR if matches!(error, http2::Error::GoAway(..)) => {
+            Status::unavailable(message)
+        }
+        Reason::REFUSED_STREAM => Status::unavailable(message),
+        Reason::CANCEL => Status::cancelled(message),
+        Reason::ENHANCE_YOUR_CALM => Status::resource_exhausted(message),
+        Reason::INADEQUATE_SECURITY => Status::permission_denied(message),
+        _ => Status::internal(message),
+    }
 }
 
 fn of_h2(error: &h2::Error) -> Status {

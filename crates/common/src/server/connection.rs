@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,11 +19,9 @@ use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
 use super::Shared;
-use super::batch::{Unbatched, batched};
-use super::executor::CallExecutor;
+use super::http2::Serving;
 use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
-use super::pieces::{InPieces, Pieces};
 use super::request::RequestBody;
 use crate::BoxError;
 use crate::context::Peer;
@@ -50,11 +48,9 @@ pub(super) async fn serve(
     };
     let served = match opened {
         Ok(Ok((Version::Http2, io, peer))) => {
-            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
-            let (io, batches) = batched(io);
-            let connection = http2(&shared).serve_connection(TokioIo::new(io), service);
-            let connection = Unbatched::new(connection, batches);
-            drive(connection, |c| c.connection().graceful_shutdown(), &shared, phase).await
+            let stack = stack::inbound(&shared.stack, peer);
+            let connection = Serving::new(io, stack, &shared.settings);
+            drive(connection, Serving::graceful_shutdown, &shared, phase).await
         }
         Ok(Ok((Version::Http1, io, peer))) => {
             let service = PerConnection::new(stack::inbound(&shared.stack, peer));
@@ -106,23 +102,6 @@ async fn hang_up(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = [0; 1024];
     while let Ok(1..) = stream.read(&mut rest).await {}
-}
-
-fn http2(shared: &Shared) -> http2::Builder<CallExecutor> {
-    let settings = &shared.settings;
-    let mut builder = http2::Builder::new(CallExecutor(settings.runtime));
-    builder
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .max_concurrent_streams(settings.max_concurrent_streams)
-        .max_header_list_size(settings.max_header_bytes)
-        .max_send_buf_size(settings.max_send_buffer_bytes)
-        // What a connection may hold of requests that no handler reads is its window.
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(2 << 20)
-        .keep_alive_interval(settings.keepalive_interval)
-        .keep_alive_timeout(settings.keepalive_timeout);
-    builder
 }
 
 fn http1(shared: &Shared) -> http1::Builder {
@@ -183,7 +162,8 @@ fn with_jitter(age: Duration) -> Duration {
     Duration::try_from_secs_f64(age.as_secs_f64() * share).unwrap_or(age)
 }
 
-/// The stack of one connection. hyper calls it by shared reference, one call after the other.
+/// The stack of one connection of HTTP/1. hyper calls it by shared reference, one call after the
+/// other.
 struct PerConnection(RefCell<Inbound>);
 
 impl PerConnection {
@@ -193,15 +173,13 @@ impl PerConnection {
 }
 
 impl hyper::service::Service<Request<Incoming>> for PerConnection {
-    type Response = Response<Pieces<InboundBody>>;
+    type Response = Response<InboundBody>;
     type Error = Infallible;
-    type Future = InPieces<<Inbound as tower::Service<Request<RequestBody>>>::Future>;
+    type Future = <Inbound as tower::Service<Request<RequestBody>>>::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // Nobody took that of the last call if it was one of HTTP/1.1.
+        // Nobody takes it: hyper runs the call.
         let _ = deadline::begun();
-        let version = request.version();
-        let request = request.map(|body| RequestBody::new(body, version));
-        InPieces::new(self.0.borrow_mut().call(request))
+        self.0.borrow_mut().call(request.map(RequestBody::Http1))
     }
 }

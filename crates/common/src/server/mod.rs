@@ -12,14 +12,13 @@
 //! ```
 
 mod admin;
-mod batch;
 mod connection;
 mod executor;
 pub mod health;
+mod http2;
 mod io;
 mod lifecycle;
 mod listener;
-mod pieces;
 pub mod reflection;
 mod request;
 mod router;
