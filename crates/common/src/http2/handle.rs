@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::connection::{Connection, Outgoing, Whole};
+use super::connection::{Connection, Outgoing};
 use super::error::Error;
-use super::stream::Key;
+use super::stream::{Key, Whole};
 
 /// A connection that several tasks use, mostly of one thread.
 #[derive(Debug)]

@@ -27,5 +27,4 @@ pub(crate) use connection::{Config, Connection, End, Outgoing, Role};
 pub(crate) use error::{By, Error, Reason};
 pub(crate) use handle::{Body, Sender, Shared};
 pub(crate) use keepalive::KeepAlive;
-pub(crate) use stream::Key as StreamKey;
 pub(crate) use transport::Transport;

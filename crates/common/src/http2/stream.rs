@@ -90,11 +90,30 @@ impl Stream {
         self.error.is_some() || (self.sending == Half::Closed && self.receiving == Half::Closed)
     }
 
+    /// The body, if it is here and no more than a piece; if it is not, somebody will read it.
+    pub(super) fn take_whole(&mut self) -> Option<Whole> {
+        if self.receiving != Half::Closed || !self.received.is_simple() {
+            self.holders.body = true;
+            return None;
+        }
+        // Its window is given back at the end of the stream.
+        self.lent = self.received.bytes();
+        self.holders.body = false;
+        Some(Whole { data: self.received.pop(), trailers: self.trailers.take() })
+    }
+
     /// Who waits is to look again.
     pub(super) fn wake(&mut self, wakes: &mut Vec<Waker>) {
         wakes.extend(self.sender.take());
         wakes.extend(self.reader.take());
     }
+}
+
+/// All of a body.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) data: Option<Bytes>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 /// Remembers who waits. A waker that is replaced is woken rather than dropped, since with it might

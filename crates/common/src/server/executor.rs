@@ -65,16 +65,17 @@ pin_project! {
 struct Sending {
     sender: Sender,
     next: Outgoing,
-    /// What comes after that. It is asked for before the first is sent, to know whether that is
-    /// the last, and to send the end together with it.
+    /// What comes after that. It is asked for before the first is sent, to send the end together
+    /// with it, unless the client does not take the first.
     after: Bytes,
     head_only: bool,
 }
 
 impl<F, B> Call<F, B> {
-    /// `head_only`: an answer has no body, whatever the service says (RFC 9110, section 9.3.2).
-    pub(super) fn new(future: F, sender: Sender, head_only: bool) -> Self {
-        let (next, after) = (Outgoing::default(), Bytes::new());
+    /// `room`: how much of an answer its client takes. `head_only`: an answer has no body, whatever
+    /// the service says (RFC 9110, section 9.3.2).
+    pub(super) fn new(future: F, sender: Sender, room: usize, head_only: bool) -> Self {
+        let (next, after) = (Outgoing { room, ..Outgoing::default() }, Bytes::new());
         Self {
             answer: Answer::Awaited { future },
             sending: Some(Sending { sender, next, after, head_only }),
@@ -146,7 +147,11 @@ impl Sending {
             if self.next.data.is_empty() {
                 self.next.data = std::mem::take(&mut self.after);
             }
-            while matches!(self.next.end, End::Open) && self.after.is_empty() && !waits {
+            while matches!(self.next.end, End::Open)
+                && self.after.is_empty()
+                && self.next.data.len() <= self.next.room
+                && !waits
+            {
                 match body.as_mut().poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                         Ok(data) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 use tower::Service as _;
@@ -15,10 +15,8 @@ use tower::Service as _;
 use super::executor::{self, Call};
 use super::request::RequestBody;
 use super::settings::{Runtime, ServerSettings};
-use crate::http2::connection::{Connection, Whole};
-use crate::http2::{
-    Body, Config, Error, KeepAlive, Reason, Role, Sender, Shared, StreamKey, Transport,
-};
+use crate::http2::connection::{Accepted, Connection};
+use crate::http2::{Body, Config, Error, KeepAlive, Reason, Role, Sender, Shared, Transport};
 use crate::layers::deadline;
 use crate::stack::Inbound;
 
@@ -39,8 +37,6 @@ pub(super) struct Serving<S> {
     last_words: Option<Pin<Box<Sleep>>>,
     closing: bool,
 }
-
-type Accepted = (StreamKey, Request<()>, Option<Whole>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
     pub(super) fn new(stream: S, stack: Inbound, settings: &ServerSettings) -> Self {
@@ -72,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
     }
 
     fn begin(&mut self, accepted: Accepted) {
-        let (key, request, whole) = accepted;
+        let Accepted { key, request, whole, room } = accepted;
         let connection = self.transport.connection();
         let body = RequestBody::Http2(Body::new(connection, key, whole));
         let sender = Sender::new(connection.clone(), key);
@@ -80,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
         // Nobody took that of the last call if it was refused before it had one.
         let _ = deadline::begun();
         let future = self.stack.call(request.map(|()| body));
-        executor::run(self.runtime, Call::new(future, sender, head_only));
+        executor::run(self.runtime, Call::new(future, sender, room, head_only));
     }
 
     /// Reads and serves what comes; resolves when nothing more will.
@@ -92,12 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
                 return Poll::Pending;
             }
             let came = self.transport.poll_read(cx, |connection| {
-                let mut calls: Vec<Accepted> = Vec::new();
-                while let Some((key, request)) = connection.accept() {
-                    let whole = connection.take_body(key);
-                    calls.push((key, request, whole));
-                }
-                calls
+                std::iter::from_fn(|| connection.accept()).collect::<Vec<_>>()
             });
             let Some((bytes, calls)) = ready!(came)? else { return Poll::Ready(Ok(())) };
             read += bytes;

@@ -21,7 +21,7 @@ use super::flow::{ReceiveWindow, SendWindow};
 use super::frame::{self, MAX_31, MAX_PAYLOAD, PREFACE, flag};
 use super::hpack::{Decoder, Encoder, TABLE_SIZE};
 use super::settings::{self, INITIAL_WINDOW, PeerSettings};
-use super::stream::{Half, Key, Stream, Streams, wait};
+use super::stream::{Half, Key, Stream, Streams, Whole, wait};
 
 /// How many streams that were reset are remembered: what the peer sent before it knew is no error.
 const REMEMBERED: usize = 256;
@@ -168,26 +168,16 @@ impl Connection {
     }
 
     /// The next request that came and was not reset since.
-    pub(crate) fn accept(&mut self) -> Option<(Key, Request<()>)> {
+    pub(crate) fn accept(&mut self) -> Option<Accepted> {
         loop {
             let (key, request) = self.accepted.pop_front()?;
             if let Some(stream) = self.streams.get(key) {
                 stream.holders.call = true;
-                return Some((key, request));
+                let whole = stream.take_whole();
+                let room = stream.send_window.room().min(self.send_window.room());
+                return Some(Accepted { key, request, whole, room });
             }
         }
-    }
-
-    /// What the body of a stream is: all of it, if it is here and no more than a piece.
-    pub(crate) fn take_body(&mut self, key: Key) -> Option<Whole> {
-        let stream = self.streams.get(key)?;
-        if stream.receiving == Half::Closed && stream.received.is_simple() {
-            // Its window is given back at the end of the stream, or when it would have been.
-            stream.lent = stream.received.bytes();
-            return Some(Whole { data: stream.received.pop(), trailers: stream.trailers.take() });
-        }
-        stream.holders.body = true;
-        None
     }
 
     /// What comes next on a stream.
@@ -431,9 +421,13 @@ impl Connection {
     }
 }
 
-/// All of a body.
+/// A request that came.
 #[derive(Debug)]
-pub(crate) struct Whole {
-    pub(crate) data: Option<Bytes>,
-    pub(crate) trailers: Option<http::HeaderMap>,
+pub(crate) struct Accepted {
+    pub(crate) key: Key,
+    pub(crate) request: Request<()>,
+    /// Its body, if that is here.
+    pub(crate) whole: Option<Whole>,
+    /// How much of an answer the peer takes.
+    pub(crate) room: usize,
 }

@@ -19,6 +19,8 @@ pub(crate) struct Outgoing {
     pub(crate) head: Option<(StatusCode, HeaderMap)>,
     pub(crate) data: Bytes,
     pub(crate) end: End,
+    /// How much the peer took, as it was last seen.
+    pub(crate) room: usize,
 }
 
 /// How what is sent ends.
@@ -115,6 +117,7 @@ impl Connection {
             }
         }
         if full {
+            next.room = 0;
             wait(&mut stream.sender, cx, &mut self.wakes);
             // Only the peer makes room on the stream itself.
             if stream.send_window.room() > 0 {
@@ -129,6 +132,7 @@ impl Connection {
             return Poll::Pending;
         }
         stream.contended = false;
+        next.room = stream.send_window.room().min(self.send_window.room());
         match std::mem::take(&mut next.end) {
             End::Open => {
                 if waits {
