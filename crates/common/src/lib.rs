@@ -18,7 +18,6 @@ pub mod stack;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
-mod turn;
 mod worker;
 
 pub use client::Channel;

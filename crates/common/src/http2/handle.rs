@@ -1,10 +1,12 @@
 //! What tasks hold of a connection, and of its streams.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Response;
 use http_body::Frame;
 
 use super::connection::{Connection, Outgoing};
@@ -32,6 +34,98 @@ impl Shared {
             wakes.into_iter().for_each(std::task::Waker::wake);
         }
         result
+    }
+}
+
+/// Opens streams. When it is dropped the connection ends with the last of them.
+#[derive(Debug)]
+pub(crate) struct Requests(Arc<Shared>);
+
+impl Requests {
+    pub(crate) fn new(connection: Arc<Shared>) -> Self {
+        Self(connection)
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    /// How many streams the peer takes at a time.
+    pub(crate) fn max_streams(&self) -> usize {
+        self.0.with(|connection| connection.max_streams())
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.0.with(Connection::leave);
+    }
+}
+
+/// Resolves when a connection may have room for another stream, or takes none any more. To be
+/// kept until the stream was opened, so that nobody else waits for room that is not used.
+#[derive(Debug)]
+pub(crate) struct Room {
+    connection: Arc<Shared>,
+    turn: Option<u64>,
+}
+
+impl Room {
+    pub(crate) fn new(connection: Arc<Shared>) -> Self {
+        Self { connection, turn: None }
+    }
+}
+
+impl Future for Room {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { connection, turn } = &mut *self;
+        connection.with(|connection| connection.poll_room(turn, cx))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn {
+            self.connection.with(|connection| connection.drop_turn(turn));
+        }
+    }
+}
+
+/// The response to a request. Dropped before, it resets the stream.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    connection: Arc<Shared>,
+    key: Key,
+    ended: bool,
+}
+
+impl Answer {
+    pub(crate) fn new(connection: Arc<Shared>, key: Key) -> Self {
+        Self { connection, key, ended: false }
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = this.connection.with(|connection| connection.poll_response(this.key, cx));
+        let (response, whole) = ready!(polled)?;
+        // From here on the body does what there is to do.
+        this.ended = true;
+        let body = Body::new(&this.connection, this.key, whole);
+        Poll::Ready(Ok(response.map(|()| body)))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.with(|connection| connection.drop_body(self.key));
+        }
     }
 }
 

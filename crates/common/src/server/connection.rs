@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
 use super::Shared;
-use super::http2::Serving;
+use super::http2::{self, Serving};
 use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
 use super::request::RequestBody;
@@ -49,7 +49,7 @@ pub(super) async fn serve(
     let served = match opened {
         Ok(Ok((Version::Http2, io, peer))) => {
             let stack = stack::inbound(&shared.stack, peer);
-            let connection = Serving::new(io, stack, &shared.settings);
+            let connection = http2::serve(io, stack, &shared.settings);
             drive(connection, Serving::graceful_shutdown, &shared, phase).await
         }
         Ok(Ok((Version::Http1, io, peer))) => {

@@ -95,8 +95,9 @@ pub(crate) struct Connection {
     receive_window: ReceiveWindow,
     /// Streams that have data, and wait for the connection to take it.
     waiting: VecDeque<Key>,
-    /// Calls that wait until there is room for another stream.
-    opening: Vec<Waker>,
+    /// Calls that wait until there is room for another stream, by the number of their turn.
+    opening: VecDeque<(u64, Waker)>,
+    turns: u64,
     block: Option<Block>,
     budget: Budget,
     reset: VecDeque<u32>,
@@ -149,7 +150,8 @@ impl Connection {
             send_window: SendWindow::new(INITIAL_WINDOW),
             receive_window: ReceiveWindow::new(config.connection_window.max(INITIAL_WINDOW)),
             waiting: VecDeque::new(),
-            opening: Vec::new(),
+            opening: VecDeque::new(),
+            turns: 0,
             block: None,
             budget: Budget::default(),
             reset: VecDeque::new(),
@@ -277,7 +279,7 @@ impl Connection {
         }
         if std::mem::take(&mut stream.counted) {
             self.open = self.open.saturating_sub(1);
-            self.wakes.append(&mut self.opening);
+            self.let_open();
             if self.open == 0 && (self.leaving != Leaving::Not || self.left.is_some()) {
                 self.notify();
             }
@@ -339,11 +341,6 @@ impl Connection {
         std::mem::take(&mut self.heard)
     }
 
-    /// Whether the peer's SETTINGS have come.
-    pub(crate) fn is_greeted(&self) -> bool {
-        self.greeted
-    }
-
     /// Asks for a sign of life.
     pub(crate) fn ask(&mut self) {
         frame::ping(&mut self.out, 0, ALIVE);
@@ -359,14 +356,9 @@ impl Connection {
         }
     }
 
-    /// Whether [`Connection::leave`] is due when the peer does not answer.
-    pub(crate) fn is_announced(&self) -> bool {
-        self.leaving == Leaving::Announced
-    }
-
     /// Serves what has come, and nothing that comes from now on.
     pub(crate) fn leave(&mut self) {
-        if !matches!(self.leaving, Leaving::After(_)) {
+        if self.ended.is_none() && !matches!(self.leaving, Leaving::After(_)) {
             let last = if self.is_server() { self.last } else { 0 };
             self.leaving = Leaving::After(last);
             frame::go_away(&mut self.out, last, Reason::NO_ERROR);
@@ -414,7 +406,7 @@ impl Connection {
         self.ended = Some(error);
         self.accepted.clear();
         self.waiting.clear();
-        self.wakes.append(&mut self.opening);
+        self.let_all_open();
         for key in self.streams.keys() {
             self.settle(key);
         }

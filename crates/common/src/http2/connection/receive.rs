@@ -349,7 +349,7 @@ impl Connection {
                 Setting::TableSize(size) => self.encoder.resize(size as usize),
                 Setting::MaxStreams(most) => {
                     self.peer.max_streams = most as usize;
-                    self.wakes.append(&mut self.opening);
+                    self.let_all_open();
                 }
                 Setting::MaxPayload(most) => self.peer.max_payload = most as usize,
                 Setting::InitialWindow(size) => {
@@ -400,7 +400,7 @@ impl Connection {
                     self.settle(key);
                 }
             }
-            self.wakes.append(&mut self.opening);
+            self.let_all_open();
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use super::{Connection, Error, Half, Key, Leaving, MAX_PAYLOAD, Role, Stream, flag, frame, wait};
 use crate::http2::error::{By, Reason};
 use crate::http2::frame::{MAX_31, kind};
+use crate::http2::stream::Whole;
 
 /// A frame of data is not made smaller than this for lack of room: it can wait for more.
 const WORTHWHILE: usize = 4 * 1024;
@@ -196,6 +197,81 @@ impl Connection {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.open < self.peer.max_streams
+    }
+
+    /// How many streams the peer takes at a time.
+    pub(crate) fn max_streams(&self) -> usize {
+        self.peer.max_streams
+    }
+
+    /// Resolves when there may be room for another stream, or never will be. `turn` is the one of
+    /// who asks, who has none the first time.
+    pub(crate) fn poll_room(&mut self, turn: &mut Option<u64>, cx: &Context<'_>) -> Poll<()> {
+        if self.has_room() || self.ended.is_some() || self.left.is_some() {
+            return Poll::Ready(());
+        }
+        match *turn {
+            // It had its turn, and somebody was quicker.
+            Some(known) if self.opening.iter().all(|(other, _)| *other != known) => {
+                self.opening.push_front((known, cx.waker().clone()));
+            }
+            Some(known) => {
+                for (_, waker) in self.opening.iter_mut().filter(|(turn, _)| *turn == known) {
+                    self.wakes.push(std::mem::replace(waker, cx.waker().clone()));
+                }
+            }
+            None => {
+                *turn = Some(self.turns);
+                self.opening.push_back((self.turns, cx.waker().clone()));
+                self.turns += 1;
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Who had a turn does not wait any more; what it leaves is for the next.
+    pub(crate) fn drop_turn(&mut self, turn: u64) {
+        if let Some(at) = self.opening.iter().position(|(other, _)| *other == turn) {
+            self.wakes.extend(self.opening.remove(at).map(|(_, waker)| waker));
+        }
+        self.let_open();
+    }
+
+    /// Lets the next one open a stream, if there is room.
+    pub(super) fn let_open(&mut self) {
+        if self.has_room() {
+            self.wakes.extend(self.opening.pop_front().map(|(_, waker)| waker));
+        }
+    }
+
+    /// Lets all that wait look again.
+    pub(super) fn let_all_open(&mut self) {
+        self.wakes.extend(self.opening.drain(..).map(|(_, waker)| waker));
+    }
+
+    /// The head of the response to a request, and its body if that is here.
+    pub(crate) fn poll_response(
+        &mut self,
+        key: Key,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(Response<()>, Option<Whole>), Error>> {
+        let Some(stream) = self.streams.get(key) else {
+            return Poll::Ready(Err(self.ended.clone().unwrap_or(NO_STREAM)));
+        };
+        if let Some(response) = stream.response.take() {
+            let whole = stream.take_whole();
+            self.settle(key);
+            return Poll::Ready(Ok((response, whole)));
+        }
+        if let Some(error) = &stream.error {
+            return Poll::Ready(Err(error.clone()));
+        }
+        wait(&mut stream.reader, cx, &mut self.wakes);
+        Poll::Pending
+    }
+
     /// Opens a stream with a request.
     pub(crate) fn open_stream(
         &mut self,
@@ -213,7 +289,7 @@ impl Connection {
         {
             return Opening::Over;
         }
-        if self.open >= self.peer.max_streams {
+        if !self.has_room() {
             return Opening::Full;
         }
         let id = if self.last == 0 { 1 } else { self.last + 2 };
