@@ -125,6 +125,9 @@ where
         }
         _ = hears => {}
     }
+    if requests.connection().with(|connection| connection.is_done()) {
+        return Err("the peer ended the connection as soon as it was made".into());
+    }
     let ending = load.clone();
     tokio::spawn(async move {
         let ended = driver.await;
