@@ -63,10 +63,7 @@ pub fn of_transport(error: &(dyn Error + 'static)) -> Status {
 /// left it out of those that its GOAWAY promises to serve (RFC 9113, sections 6.8 and 8.7).
 pub(crate) fn is_unseen(error: &http2::Error) -> bool {
     use http2::Error::{GoAway, Reset};
-    matches!(
-        *error,
-        GoAway(Reason::NO_ERROR, By::Peer) | Reset(Reason::REFUSED_STREAM, By::Peer)
-    )
+    matches!(*error, GoAway(Reason::NO_ERROR, By::Peer) | Reset(Reason::REFUSED_STREAM, By::Peer))
 }
 
 /// What a failed read of a request means to the handler.

@@ -18,9 +18,7 @@ use tokio::time::timeout;
 use super::ChannelSettings;
 use super::pool::Load;
 use crate::BoxError;
-use crate::http2::{
-    self, Driver, KeepAlive, NoRequests, Requests, Role, Shared,
-};
+use crate::http2::{self, Driver, KeepAlive, NoRequests, Requests, Role, Shared};
 use crate::tls::Reloading;
 
 /// The longest that the kernel takes: its count of milliseconds is a C int.

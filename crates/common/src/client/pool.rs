@@ -120,8 +120,8 @@ impl Pool {
                 Pick::Ready(connection) => {
                     let shared = connection.requests.connection();
                     // gRPC's requests are all POST.
-                    let opening = shared
-                        .with(|open| open.open_stream(&Method::POST, uri, headers, ends));
+                    let opening =
+                        shared.with(|open| open.open_stream(&Method::POST, uri, headers, ends));
                     match opening {
                         Opening::Open(key) => {
                             let sender = (!ends).then(|| Sender::new(shared.clone(), key));

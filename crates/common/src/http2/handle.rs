@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Frame;
 
-use super::connection::{Connection, Outgoing};
+use super::connection::{Answered, Connection, Outgoing};
 use super::error::Error;
 use super::stream::{Key, Whole};
 
@@ -113,7 +113,7 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let polled = this.connection.with(|connection| connection.poll_response(this.key, cx));
-        let (response, whole) = ready!(polled)?;
+        let Answered { response, whole } = ready!(polled)?;
         // From here on the body does what there is to do.
         this.ended = true;
         let body = Body::new(&this.connection, this.key, whole);

@@ -20,6 +20,7 @@ mod handle;
 mod head;
 mod hpack;
 mod keepalive;
+mod memo;
 mod settings;
 mod stream;
 mod transport;

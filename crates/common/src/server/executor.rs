@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::Response;
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::timeout_at;

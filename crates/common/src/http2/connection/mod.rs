@@ -13,13 +13,14 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Frame;
 
-pub(crate) use send::{End, Opening, Outgoing};
+pub(crate) use send::{Answered, End, Opening, Outgoing};
 
 use super::budget::Budget;
 use super::error::{By, Error, Reason};
 use super::flow::{ReceiveWindow, SendWindow};
 use super::frame::{self, MAX_31, MAX_PAYLOAD, PREFACE, flag};
 use super::hpack::{Decoder, Encoder, TABLE_SIZE};
+use super::memo::Memo;
 use super::settings::{self, INITIAL_WINDOW, PeerSettings};
 use super::stream::{Half, Key, Stream, Streams, Whole, wait};
 
@@ -78,6 +79,7 @@ enum Leaving {
 pub(crate) struct Connection {
     config: Config,
     decoder: Decoder,
+    memo: Memo,
     encoder: Encoder,
     /// What is to be written.
     out: Vec<u8>,
@@ -139,6 +141,7 @@ impl Connection {
         Self {
             config,
             decoder: Decoder::new(TABLE_SIZE),
+            memo: Memo::default(),
             encoder: Encoder::default(),
             out,
             streams: Streams::default(),

@@ -1,9 +1,11 @@
 //! Frames that come in.
 
+use http::Request;
+
 use super::{Block, Connection, LAST_CALL, Leaving, MAX_PAYLOAD, PREFACE, flag};
 use crate::http2::error::{By, Error, Reason};
 use crate::http2::frame::{self, HEADER, Header, kind};
-use crate::http2::head::{Head, PATIENCE, Refused, Wrong};
+use crate::http2::head::{Checked, Head, PATIENCE, Refused, Wrong};
 use crate::http2::settings::{self, Setting};
 use crate::http2::stream::{Half, Key, Stream};
 
@@ -190,6 +192,12 @@ impl Connection {
 
     /// Takes a whole block of headers. It is read in any case: later ones may refer to it.
     fn block(&mut self, id: u32, end_stream: bool, block: &[u8]) -> Result<(), Reason> {
+        let before = self.decoder.changes();
+        if self.is_new(id)
+            && let Some(request) = self.memo.find(block, before)
+        {
+            return self.request(id, end_stream, Ok(request));
+        }
         let head = Head::read(&mut self.decoder, block, self.config.max_headers as usize);
         let head = head.map_err(|wrong| match wrong {
             Wrong::Undecodable => Reason::COMPRESSION_ERROR,
@@ -198,16 +206,33 @@ impl Connection {
         match self.streams.find(id) {
             Some(key) => self.more_headers(key, end_stream, head),
             None if self.reset.contains(&id) => Ok(()),
-            None if self.is_server() => self.request(id, end_stream, head),
+            None if self.is_server() => {
+                let request = head.request();
+                if let Ok((request, length)) = &request {
+                    let table = (before, self.decoder.changes());
+                    self.memo.read(block, table, request, *length);
+                }
+                self.request(id, end_stream, request)
+            }
             None if self.is_idle(id) => Err(Reason::PROTOCOL_ERROR),
             None => self.late(id),
         }
     }
 
+    /// Whether the stream is one that a client may open now: they are opened in order (section
+    /// 5.1.1).
+    fn is_new(&self, id: u32) -> bool {
+        self.is_server() && !id.is_multiple_of(2) && id > self.last
+    }
+
     /// A new stream.
-    fn request(&mut self, id: u32, end_stream: bool, head: Head) -> Result<(), Reason> {
-        // Streams are opened in order (section 5.1.1).
-        if id.is_multiple_of(2) || id <= self.last {
+    fn request(
+        &mut self,
+        id: u32,
+        end_stream: bool,
+        head: Checked<Request<()>>,
+    ) -> Result<(), Reason> {
+        if !self.is_new(id) {
             return Err(Reason::PROTOCOL_ERROR);
         }
         self.last = id;
@@ -216,7 +241,7 @@ impl Connection {
             self.remember(id);
             return Ok(());
         }
-        let (request, length) = match head.request() {
+        let (request, length) = match head {
             Ok(request) => request,
             Err(Refused::TooLarge) => {
                 self.refuse_as_too_large(id, end_stream);
@@ -320,8 +345,7 @@ impl Connection {
     }
 
     fn reset_by_peer(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {
-        let reason = payload.as_array().ok_or(Reason::FRAME_SIZE_ERROR)?;
-        let reason = Reason::from(u32::from_be_bytes(*reason));
+        let reason = Reason::from(u32::from_be_bytes(exactly(payload)?));
         if self.is_idle(head.stream) {
             return Err(Reason::PROTOCOL_ERROR);
         }
@@ -367,7 +391,7 @@ impl Connection {
     }
 
     fn ping(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {
-        let opaque = *payload.as_array().ok_or(Reason::FRAME_SIZE_ERROR)?;
+        let opaque = exactly(payload)?;
         if head.stream != 0 {
             return Err(Reason::PROTOCOL_ERROR);
         }
@@ -406,8 +430,7 @@ impl Connection {
     }
 
     fn window_update(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {
-        let by = payload.as_array().ok_or(Reason::FRAME_SIZE_ERROR)?;
-        let by = u32::from_be_bytes(*by) & frame::MAX_31;
+        let by = u32::from_be_bytes(exactly(payload)?) & frame::MAX_31;
         if head.stream == 0 {
             if by == 0 {
                 return Err(Reason::PROTOCOL_ERROR);
@@ -432,4 +455,9 @@ impl Connection {
             Err(reason) => self.stream_error(key, reason),
         }
     }
+}
+
+/// A payload whose length its type says.
+fn exactly<const N: usize>(payload: &[u8]) -> Result<[u8; N], Reason> {
+    payload.try_into().map_err(|_| Reason::FRAME_SIZE_ERROR)
 }

@@ -34,6 +34,13 @@ pub(crate) enum End {
     Trailers(HeaderMap),
 }
 
+/// The head of a response, and its body if that is here.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) response: Response<()>,
+    pub(crate) whole: Option<Whole>,
+}
+
 /// What became of a stream that was to be opened.
 #[derive(Debug)]
 pub(crate) enum Opening {
@@ -251,19 +258,19 @@ impl Connection {
         self.wakes.extend(self.opening.drain(..).map(|(_, waker)| waker));
     }
 
-    /// The head of the response to a request, and its body if that is here.
+    /// The response to a request.
     pub(crate) fn poll_response(
         &mut self,
         key: Key,
         cx: &Context<'_>,
-    ) -> Poll<Result<(Response<()>, Option<Whole>), Error>> {
+    ) -> Poll<Result<Answered, Error>> {
         let Some(stream) = self.streams.get(key) else {
             return Poll::Ready(Err(self.ended.clone().unwrap_or(NO_STREAM)));
         };
         if let Some(response) = stream.response.take() {
             let whole = stream.take_whole();
             self.settle(key);
-            return Poll::Ready(Ok((response, whole)));
+            return Poll::Ready(Ok(Answered { response, whole }));
         }
         if let Some(error) = &stream.error {
             return Poll::Ready(Err(error.clone()));

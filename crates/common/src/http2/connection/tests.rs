@@ -182,7 +182,7 @@ fn nothing_is_queued_for_who_does_not_take_it() {
     // Asked again, it does not wait twice.
     assert!(pair.server.poll_send(accepted.key, &mut left, false, &cx()).is_pending());
     assert!(pair.server.waiting.len() == 1);
-    while left.data.len() > 0 {
+    while !left.data.is_empty() {
         pair.talk();
         while let Poll::Ready(Some(Ok(_))) = body(&mut pair.client, key) {}
         let _ = pair.server.poll_send(accepted.key, &mut left, false, &cx());
@@ -290,7 +290,12 @@ fn a_drain_serves_what_was_on_its_way() {
     pair.down.give(&down, &mut pair.client);
     pair.up.give(&up, &mut pair.server);
     assert!(matches!(
-        pair.client.open_stream(&http::Method::POST, &Uri::from_static("/"), &HeaderMap::new(), true),
+        pair.client.open_stream(
+            &http::Method::POST,
+            &Uri::from_static("/"),
+            &HeaderMap::new(),
+            true
+        ),
         Opening::Over
     ));
     // The answer to its PING.
@@ -325,7 +330,8 @@ fn the_peer_s_limit_of_streams_is_kept() {
     let mut pair = Pair::new();
     let keys: Vec<Key> = (0..100).map(|_| pair.open(true)).collect();
     let uri = Uri::from_static("/");
-    let open = |c: &mut Connection| c.open_stream(&http::Method::GET, &uri, &HeaderMap::new(), true);
+    let open =
+        |c: &mut Connection| c.open_stream(&http::Method::GET, &uri, &HeaderMap::new(), true);
     assert!(matches!(open(&mut pair.client), Opening::Full));
     pair.client.drop_body(keys[7]);
     assert!(matches!(open(&mut pair.client), Opening::Open(_)));

@@ -26,6 +26,11 @@ impl Decoder {
         Self { table: Table::new(most), most, name: Vec::new(), value: Vec::new() }
     }
 
+    /// How often what blocks refer to has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.table.changes()
+    }
+
     /// Reads a block to its end, or until `take`, which gets each field with its size in a list,
     /// has had enough; nothing can be read after that.
     pub(crate) fn decode(

@@ -167,14 +167,7 @@ impl Encoder {
     }
 
     #[cold]
-    fn new_field(
-        &mut self,
-        hash: u32,
-        name: &[u8],
-        index: usize,
-        value: &[u8],
-        out: &mut Vec<u8>,
-    ) {
+    fn new_field(&mut self, hash: u32, name: &[u8], index: usize, value: &[u8], out: &mut Vec<u8>) {
         let size = name.len() + value.len() + OVERHEAD;
         let Some(slot) = self.slots.get_mut(slot_of(hash)) else { return };
         // A large one would push out too many others.
@@ -183,7 +176,8 @@ impl Encoder {
             return literal(name, index, value, 0, 4, out);
         }
         let (name_copy, value_copy) = (name.into(), value.into());
-        slot.indexed = Some(Indexed { hash, name: name_copy, value: value_copy, number: self.added });
+        slot.indexed =
+            Some(Indexed { hash, name: name_copy, value: value_copy, number: self.added });
         self.added += 1;
         self.evict(self.most.saturating_sub(size));
         self.sizes.push_back(size);
@@ -202,8 +196,7 @@ impl Encoder {
 
 /// What the peer, and who stands between, should not keep either (section 7.1.3).
 fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.is_sensitive()
-        || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(name)
+    value.is_sensitive() || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(name)
 }
 
 /// The index that a name has for everybody, or 0.

@@ -42,11 +42,8 @@ static CODE: Code = build();
 
 #[allow(clippy::indexing_slicing, reason = "runs when this is compiled")]
 const fn build() -> Code {
-    let mut code = Code {
-        short: [(0, 0); 1 << SHORT],
-        first: [(0, 0); LONGEST + 2],
-        bytes: [0; 256],
-    };
+    let mut code =
+        Code { short: [(0, 0); 1 << SHORT], first: [(0, 0); LONGEST + 2], bytes: [0; 256] };
     let (mut next, mut at, mut length) = (0_u32, 0_usize, 1);
     while length <= LONGEST + 1 {
         code.first[length] = (next, at as u16);

@@ -57,11 +57,17 @@ pub(super) struct Table {
     entries: VecDeque<Entry>,
     size: usize,
     most: usize,
+    changes: u64,
 }
 
 impl Table {
     pub(super) fn new(most: usize) -> Self {
-        Self { entries: VecDeque::new(), size: 0, most }
+        Self { entries: VecDeque::new(), size: 0, most, changes: 0 }
+    }
+
+    /// How often it has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Entry> {
@@ -73,12 +79,14 @@ impl Table {
     }
 
     pub(super) fn resize(&mut self, most: usize) {
+        self.changes += 1;
         self.most = most;
         self.evict(most);
     }
 
     /// Adds an entry; one that is larger than the table empties it (section 4.4).
     pub(super) fn insert(&mut self, entry: Entry) {
+        self.changes += 1;
         self.evict(self.most.saturating_sub(entry.size));
         if entry.size <= self.most {
             self.size += entry.size;

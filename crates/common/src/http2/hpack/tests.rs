@@ -63,12 +63,7 @@ fn single_fields() {
 }
 
 const REQUESTS: [&[(&str, &str)]; 3] = [
-    &[
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":path", "/"),
-        (":authority", "www.example.com"),
-    ],
+    &[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")],
     &[
         (":method", "GET"),
         (":scheme", "http"),
@@ -110,10 +105,8 @@ fn requests() {
 /// RFC 7541, C.5 and C.6, with a table so small that entries go.
 #[test]
 fn responses_with_evictions() {
-    let date = [
-        ("date", "Mon, 21 Oct 2013 20:13:21 GMT"),
-        ("date", "Mon, 21 Oct 2013 20:13:22 GMT"),
-    ];
+    let date =
+        [("date", "Mon, 21 Oct 2013 20:13:21 GMT"), ("date", "Mon, 21 Oct 2013 20:13:22 GMT")];
     let rest = [("cache-control", "private"), ("location", "https://www.example.com")];
     let first = [(":status", "302"), rest[0], date[0], rest[1]];
     let second = [(":status", "307"), rest[0], date[0], rest[1]];
