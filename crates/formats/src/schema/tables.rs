@@ -33,8 +33,6 @@ pub(crate) struct MessageTable {
     /// Fields by JSON name, original name, and `[full.name]` of an extension.
     pub(crate) names: Names,
     pub(crate) oneofs: Vec<Box<str>>,
-    /// Extensions are items of a group, as proto1 had them.
-    pub(crate) message_set: bool,
 }
 
 /// A message that JSON writes in a way of its own.
@@ -227,7 +225,7 @@ impl MessageTable {
         let original = fields.iter().zip(0..).map(|(field, index)| (&*field.name, index));
         let names = Names::new(&json.chain(original).collect::<Vec<_>>());
         let name = name.into();
-        Self { name, special: Special::None, fields, dense, names, oneofs, message_set: false }
+        Self { name, special: Special::None, fields, dense, names, oneofs }
     }
 
     /// The index of the field of that number.

@@ -25,7 +25,8 @@ pub struct WriteOptions {
     pub proto_names: bool,
     /// Enums are written as numbers.
     pub enum_numbers: bool,
-    /// How deep messages may be nested. 100, as protobuf's own readers have it.
+    /// How deep messages may be nested. 100, as protobuf's own readers have
+    /// it; each level takes some of the stack.
     pub max_depth: u32,
     /// How many fields, elements and map entries a message may have in all. 10 million.
     pub max_values: u32,

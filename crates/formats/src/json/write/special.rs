@@ -144,8 +144,8 @@ impl<'a> Writer<'a, '_> {
         self.out.extend_from_slice(b"{\"@type\":");
         self.text(Kind::String, url)?;
         let url = str::from_utf8(url).unwrap_or_default();
-        let name = url.rsplit('/').next().unwrap_or_default();
-        let found = self.tables.by_name.get(name);
+        let name = url.rsplit_once('/').map(|(_, name)| name);
+        let found = name.and_then(|name| self.tables.by_name.get(name));
         let Some((id, table)) = found.and_then(|id| Some((*id, self.tables.message(*id)?))) else {
             let url = text::excerpt(url);
             return Err(self.fault(at, format!("the type {url:?} is in no known contract")));
