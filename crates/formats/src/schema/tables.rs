@@ -91,6 +91,16 @@ impl Kind {
         !matches!(self.wire_type(), WireType::Bytes | WireType::StartGroup)
     }
 
+    /// Whether a number, bool or enum on the wire is the default of a field without presence.
+    #[inline]
+    pub(crate) fn is_default(self, raw: u64) -> bool {
+        match self {
+            Self::Int32 | Self::Uint32 | Self::Sint32 | Self::Enum(_) => raw as u32 == 0,
+            // Minus zero is none.
+            _ => raw == 0,
+        }
+    }
+
     pub(crate) fn message(self) -> Option<MessageId> {
         match self {
             Self::Message(id) | Self::Group(id) => Some(id),
