@@ -20,3 +20,4 @@ mod rest;
 mod support;
 mod telemetry;
 mod tls;
+mod validation;
