@@ -11,6 +11,7 @@ pub mod body;
 pub mod client;
 pub mod context;
 mod env;
+mod http2;
 pub mod layers;
 pub mod protocol;
 pub mod server;
@@ -18,7 +19,6 @@ pub mod stack;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
-mod turn;
 mod worker;
 
 pub use client::Channel;
