@@ -172,9 +172,11 @@ async fn strange_requests() {
         (but(&[(":method", Some(""))]), Reset(Reason::PROTOCOL_ERROR)),
         (but(&[(":method", None)]), Reset(Reason::PROTOCOL_ERROR)),
         // Types.
-        (but(&[("content-type", None)]), Http(415)),
-        (but(&[("content-type", Some(""))]), Http(415)),
-        (but(&[("content-type", Some("application/json"))]), Http(415)),
+        // The body is no JSON.
+        (but(&[("content-type", None)]), Http(400)),
+        (but(&[("content-type", Some(""))]), Http(400)),
+        (but(&[("content-type", Some("application/json"))]), Http(400)),
+        (but(&[("content-type", Some("text/plain"))]), Http(415)),
         (but(&[("content-type", Some("application/grpcx"))]), Http(415)),
         (but(&[("content-type", Some("application/grpc+proto"))]), Grpc(Code::Ok)),
         // Time limits.
