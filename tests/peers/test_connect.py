@@ -32,8 +32,9 @@ LEVELS = {1: IdempotencyLevel.NO_SIDE_EFFECTS, 2: IdempotencyLevel.IDEMPOTENT}
 class Connect:
     """connectrpc's client, with the methods that reflection tells of."""
 
-    def __init__(self, addr, pool, version=HTTPVersion.HTTP2, **options):
+    def __init__(self, addr, pool, version=HTTPVersion.HTTP2, codec="proto", **options):
         self._pool = pool
+        options["codec"] = CODECS[codec]
         http = SyncClient(SyncHTTPTransport(http_version=version))
         self._client = client.ConnectClientSync(f"http://{addr}", http_client=http, **options)
 
@@ -77,7 +78,7 @@ def pools(hello, world):
 @pytest.mark.parametrize("kind", PROTOCOLS)
 def test_connectrpc(call, codec, kind, pools, request):
     addr = request.getfixturevalue(call.service).addr
-    options = {"codec": CODECS[codec], "protocol": PROTOCOLS[kind]}
+    options = {"codec": codec, "protocol": PROTOCOLS[kind]}
     connect = Connect(addr, pools[call.service], **options)
     assert connect.call(call.method, call.requests) == call.responses
 
@@ -98,12 +99,15 @@ def test_connectrpc_over_http1(call, kind, pools, request):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("encoding", [GzipCompression(), ZstdCompression(), None])
 def test_compression(codec, encoding, greeter, hello):
-    name = "Ada" * 1_000
     accepted = [encoding] if encoding else []
     options = {"send_compression": encoding, "accept_compression": accepted}
-    connect = Connect(greeter.addr, hello.pool, codec=CODECS[codec], **options)
-    answers = connect.call("hello.v1.HelloService/Chat", [{"name": name}])
-    assert answers == [{"greeting": f"Hello, {name}!", "sequence": "1"}]
+    connect = Connect(greeter.addr, hello.pool, codec=codec, **options)
+    names = ["A" * 250] * 8
+    answers = connect.call("hello.v1.HelloService/GreetEveryone", [{"name": n} for n in names])
+    # Long enough to come compressed.
+    assert [answer["greeting"] for answer in answers] == [f"Hello, {', '.join(names)}!"]
+    answers = connect.call("hello.v1.HelloService/SayHello", [{"name": "Ada"}])
+    assert answers == [{"greeting": "Hello, Ada!"}]
 
 
 @pytest.mark.parametrize("kind", PROTOCOLS)
@@ -113,12 +117,12 @@ def test_an_error_keeps_its_details(kind, greeter, hello):
         with pytest.raises(ConnectError) as raised:
             connect.call(f"hello.v1.HelloService/{method}", [UNKNOWN_LANGUAGE])
         assert raised.value.code == Code.INVALID_ARGUMENT
-        assert [detail.type_name() for detail in raised.value.details] == ["google.rpc.BadRequest"]
+        assert [detail.type_name for detail in raised.value.details] == ["google.rpc.BadRequest"]
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_get(codec, greeter, hello):
-    connect = Connect(greeter.addr, hello.pool, codec=CODECS[codec])
+    connect = Connect(greeter.addr, hello.pool, codec=codec)
     answers = connect.call("hello.v1.HelloService/SayHello", [{"name": "Ada"}], use_get=True)
     assert [answer["greeting"] for answer in answers] == ["Hello, Ada!"]
 
