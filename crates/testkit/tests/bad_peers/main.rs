@@ -14,6 +14,7 @@ mod hoarders;
 mod messages;
 mod servers;
 mod slow;
+mod streams;
 
 use std::future::Future;
 use std::net::SocketAddr;
