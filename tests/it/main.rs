@@ -16,6 +16,8 @@ mod interop;
 mod lifecycle;
 mod limits;
 mod panics;
+mod rest;
 mod support;
 mod telemetry;
 mod tls;
+mod validation;

@@ -12,15 +12,14 @@
 //! ```
 
 mod admin;
-mod batch;
 mod connection;
 mod executor;
 pub mod health;
 mod http1;
+mod http2;
 mod io;
 mod lifecycle;
 mod listener;
-mod pieces;
 pub mod reflection;
 mod request;
 mod router;
@@ -33,6 +32,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tonic::server::NamedService;
 use tower::Service;
@@ -54,7 +54,7 @@ use lifecycle::Lifecycle;
 /// A server under construction.
 pub struct Server {
     name: String,
-    contracts: Vec<&'static [u8]>,
+    contracts: Vec<Bytes>,
     router: Router,
     settings: Option<ServerSettings>,
     metrics: Metrics,
@@ -87,6 +87,9 @@ pub enum ServerError {
     /// The REST routes that they declare.
     #[error("contracts")]
     Rest(#[from] RestError),
+    /// The rules that they state.
+    #[error(transparent)]
+    Rules(#[from] rules::RuleError),
     /// No thread, or nothing to wait for events with.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),
@@ -120,8 +123,8 @@ impl Server {
     /// An encoded `FileDescriptorSet` that describes the services, for reflection and to know
     /// methods by name in metrics. May be called for several.
     #[must_use]
-    pub fn contracts(mut self, descriptors: &'static [u8]) -> Self {
-        self.contracts.push(descriptors);
+    pub fn contracts(mut self, descriptors: impl Into<Bytes>) -> Self {
+        self.contracts.push(descriptors.into());
         self
     }
 
@@ -134,6 +137,19 @@ impl Server {
         S::Future: Send + 'static,
     {
         self.router.add(service);
+        self
+    }
+
+    /// Serves the methods of the service of that full name, such as `hello.v1.HelloService`, with
+    /// no generated code: the service gets each call as gRPC on HTTP, its path among the rest.
+    #[must_use]
+    pub fn route<S>(mut self, name: impl Into<String>, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.router.route(name.into(), service);
         self
     }
 
