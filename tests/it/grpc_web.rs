@@ -52,7 +52,7 @@ async fn trailers_are_the_last_frame() {
         }
         let answer = send(&server, Method::POST, SAY_HELLO, &[WEB_JSON], frame(0, "{}")).await;
         let greeting: Value = serde_json::from_slice(&one(&answer.body).0).unwrap();
-        assert_eq!(greeting["greeting"], "Hello, world!");
+        assert_eq!(greeting["greeting"], "Hello, World!");
         let refused = frame(0, r#"{"language":"xx"}"#);
         let answer = send(&server, Method::POST, SAY_HELLO, &[WEB_JSON], refused).await;
         assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (200, "3"));
