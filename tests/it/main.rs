@@ -11,7 +11,9 @@
 mod calls;
 mod channel;
 mod compression;
+mod connect;
 mod deadline;
+mod grpc_web;
 mod interop;
 mod lifecycle;
 mod limits;

@@ -179,6 +179,7 @@ async fn strange_requests() {
         (but(&[("content-type", Some("text/plain"))]), Http(415)),
         (but(&[("content-type", Some("application/grpcx"))]), Http(415)),
         (but(&[("content-type", Some("application/grpc+proto"))]), Grpc(Code::Ok)),
+        (but(&[("content-type", Some("application/grpc+thrift"))]), Http(415)),
         // Time limits.
         (but(&[("grpc-timeout", Some("1"))]), Grpc(Code::Internal)),
         (but(&[("grpc-timeout", Some("S"))]), Grpc(Code::Internal)),

@@ -60,6 +60,12 @@ impl Refusal {
         let mut response = statuses.response(&self.status, HeaderMap::new());
         *response.status_mut() = self.http;
         response.headers_mut().extend(self.header);
+        if self.http == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // It may go to a client of Connect, which takes what is exactly `application/json` for
+            // an error of its own protocol.
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+        }
         response
     }
 }
