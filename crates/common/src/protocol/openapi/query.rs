@@ -1,0 +1,96 @@
+//! Which fields of a request are query parameters.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+
+use super::schema::is_required;
+use super::well_known;
+
+/// How deep messages are looked into, and how many parameters an operation shows: a request that
+/// refers to much in many ways would have a parameter for each way.
+const MAX_DEPTH: usize = 6;
+const MAX_PARAMETERS: usize = 200;
+
+/// The query parameters of an operation.
+#[derive(Default)]
+pub(super) struct Query {
+    pub(super) parameters: Vec<Parameter>,
+    /// Whether there are more than are shown.
+    pub(super) more: bool,
+}
+
+/// A field of the request, or of a message in it.
+pub(super) struct Parameter {
+    /// Its path by JSON names, such as `book.title`.
+    pub(super) name: String,
+    pub(super) field: FieldDescriptor,
+    /// Whether it and all that it is in are required.
+    pub(super) required: bool,
+}
+
+/// The fields of a request that are neither in its path nor in its body.
+pub(super) fn of(request: &MessageDescriptor, elsewhere: &dyn Fn(&str) -> bool) -> Query {
+    let mut query = Query::default();
+    let mut within = vec![request.clone()];
+    collect(&mut within, &Prefix::default(), elsewhere, &mut query);
+    query
+}
+
+#[derive(Default)]
+struct Prefix {
+    proto: String,
+    json: String,
+    optional: bool,
+}
+
+fn collect(
+    within: &mut Vec<MessageDescriptor>,
+    prefix: &Prefix,
+    elsewhere: &dyn Fn(&str) -> bool,
+    query: &mut Query,
+) {
+    let Some(message) = within.last().cloned() else { return };
+    for field in message.fields() {
+        let proto = format!("{}{}", prefix.proto, field.name());
+        let name = format!("{}{}", prefix.json, field.json_name());
+        if elsewhere(&proto) {
+            continue;
+        }
+        let optional = prefix.optional || !is_required(&field);
+        match kind(&field) {
+            Place::Nowhere => {}
+            Place::Parameter if query.parameters.len() < MAX_PARAMETERS => {
+                query.parameters.push(Parameter { name, field, required: !optional });
+            }
+            Place::Within(inner) if within.len() < MAX_DEPTH && !within.contains(&inner) => {
+                within.push(inner);
+                let prefix =
+                    Prefix { proto: format!("{proto}."), json: format!("{name}."), optional };
+                collect(within, &prefix, elsewhere, query);
+                within.pop();
+            }
+            Place::Parameter | Place::Within(_) => query.more = true,
+        }
+    }
+}
+
+enum Place {
+    /// A parameter, which may be repeated.
+    Parameter,
+    /// A message whose fields are parameters.
+    Within(MessageDescriptor),
+    /// What text cannot hold: maps, lists of messages, and JSON of any form.
+    Nowhere,
+}
+
+fn kind(field: &FieldDescriptor) -> Place {
+    match field.kind() {
+        _ if field.is_map() => Place::Nowhere,
+        Kind::Message(message) if well_known::is_text(&message) => Place::Parameter,
+        Kind::Message(_) if field.is_list() => Place::Nowhere,
+        Kind::Message(message) if well_known::schema(message.full_name()).is_some() => {
+            Place::Nowhere
+        }
+        Kind::Message(message) => Place::Within(message),
+        _ => Place::Parameter,
+    }
+}
