@@ -3,3 +3,4 @@
 pub mod contracts;
 pub mod edge;
 pub mod frame;
+pub mod rest;
