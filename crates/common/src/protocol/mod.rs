@@ -1,6 +1,10 @@
 //! Protocols: gRPC on the wire, and the others that become gRPC at the door.
 
+pub(crate) mod connect;
 pub mod contracts;
+pub mod docs;
 pub mod edge;
 pub mod frame;
+pub(crate) mod grpc_web;
+pub mod openapi;
 pub mod rest;

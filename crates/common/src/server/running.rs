@@ -60,7 +60,8 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
-    let edge = EdgeLayer::new(edge::Parts { contracts });
+    let edge =
+        EdgeLayer::new(edge::Parts { contracts, max_message_bytes: settings.max_message_bytes });
     let stack = InboundParts::new(
         edge,
         server.router,

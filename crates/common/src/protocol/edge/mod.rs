@@ -22,21 +22,23 @@ pub use body::{EdgeBody, EdgeRequest};
 pub use future::EdgeFuture;
 
 use super::contracts::Contracts;
+use super::{connect, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
 use detect::{Protocol, detect};
 
 /// What the protocols of a server know: its contracts and its settings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parts {
     /// The methods served.
     pub contracts: Contracts,
+    /// The longest message that is taken, in bytes, before and after it is translated.
+    pub max_message_bytes: usize,
 }
 
 /// What a protocol makes of a request.
 pub(crate) enum Arrival {
     /// A call, as gRPC, and what makes that protocol's response of gRPC's.
-    #[allow(dead_code)]
     Call { request: Request<Body>, answer: Answer },
     /// An answer that needs no call.
     Answered(Response<Body>),
@@ -92,17 +94,16 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let arrival = match detect(&request) {
             Protocol::Grpc => {
-                let call = self.inner.call(request.map(EdgeRequest::grpc));
-                return EdgeFuture::grpc(call);
-            }
-            Protocol::Other => {
-                let _ = &self.parts;
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
-            #[allow(unreachable_patterns)]
-            _ => Arrival::Answered(Response::new(Body::default())),
+            Protocol::GrpcJson | Protocol::GrpcWeb => {
+                grpc_web::accept(&self.parts, request.map(Body::new))
+            }
+            Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
+            Protocol::Other => {
+                return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
+            }
         };
-        #[allow(unreachable_code)]
         match arrival {
             Arrival::Call { request, answer } => {
                 let call = self.inner.call(request.map(EdgeRequest::translated));

@@ -4,6 +4,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::schema::is_required;
 use super::well_known;
+use crate::protocol::rest::binding::is_text;
 
 /// How deep messages are looked into, and how many parameters an operation shows: a request that
 /// refers to much in many ways would have a parameter for each way.
@@ -85,7 +86,7 @@ enum Place {
 fn kind(field: &FieldDescriptor) -> Place {
     match field.kind() {
         _ if field.is_map() => Place::Nowhere,
-        Kind::Message(message) if well_known::is_text(&message) => Place::Parameter,
+        Kind::Message(message) if is_text(&message) => Place::Parameter,
         Kind::Message(_) if field.is_list() => Place::Nowhere,
         Kind::Message(message) if well_known::schema(message.full_name()).is_some() => {
             Place::Nowhere

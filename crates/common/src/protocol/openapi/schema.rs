@@ -154,6 +154,20 @@ impl<'a> Schemas<'a> {
         self.annotate(schema, field)
     }
 
+    /// One value of a field that a path or a query holds as text.
+    pub(super) fn text(&mut self, field: &FieldDescriptor) -> Value {
+        match field.kind() {
+            // Text has no null: a wrapper is what it wraps.
+            Kind::Message(wrapper) if wrapper.full_name().ends_with("Value") => {
+                match wrapper.get_field(1) {
+                    Some(wrapped) => self.value(&wrapped.kind()),
+                    None => json!({ "type": "string" }),
+                }
+            }
+            kind => self.value(&kind),
+        }
+    }
+
     /// One value of this kind.
     fn value(&mut self, kind: &Kind) -> Value {
         match kind {

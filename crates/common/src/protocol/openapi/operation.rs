@@ -1,0 +1,304 @@
+//! A binding of a method as an OpenAPI operation.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::comments::Comments;
+use super::example::{Example, Outcome};
+use super::failure;
+use super::path::{self, Path, resolve};
+use super::query;
+use super::schema::{Schemas, join, map_entry};
+use crate::protocol::rest::binding::{Binding, BodyField};
+
+/// What operations are made with.
+pub(super) struct Writer<'a> {
+    pub(super) comments: &'a Comments,
+    pub(super) schemas: Schemas<'a>,
+}
+
+/// A method on its way into a document.
+pub(super) struct Described<'a> {
+    pub(super) method: &'a MethodDescriptor,
+    pub(super) tag: &'a str,
+    pub(super) examples: &'a [Example],
+}
+
+impl Writer<'_> {
+    /// The operation of one binding; `id` is unique in the document.
+    pub(super) fn operation(
+        &mut self,
+        described: &Described<'_>,
+        binding: &Binding,
+        path: &Path,
+        id: &str,
+    ) -> Value {
+        let method = described.method;
+        let mut operation = Map::new();
+        operation.insert("operationId".into(), id.into());
+        operation.insert("tags".into(), json!([described.tag]));
+        operation.insert("summary".into(), method.name().into());
+        let query = query_of(binding, &method.input());
+        operation.insert("description".into(), self.description(method, query.more).into());
+        if super::behavior::is_deprecated(&method.options()) {
+            operation.insert("deprecated".into(), true.into());
+        }
+
+        let example = match described.examples {
+            [first, ..] => first.requests.first(),
+            [] => None,
+        };
+        let in_path = path.parameters.iter().map(|parameter| self.path_parameter(parameter, example));
+        let mut parameters: Vec<_> = in_path.collect();
+        for parameter in &query.parameters {
+            parameters.push(self.query_parameter(parameter, example));
+        }
+        if !parameters.is_empty() {
+            operation.insert("parameters".into(), parameters.into());
+        }
+        if let Some(body) = self.request_body(described, binding, id) {
+            operation.insert("requestBody".into(), body);
+        }
+
+        let service = self.comments.of(method.parent_service());
+        let said = [self.comments.of(method), service];
+        let mut responses = Map::from_iter([("200".to_owned(), self.success(described, binding))]);
+        responses.extend(failure::responses(&mut self.schemas, &said, described.examples));
+        operation.insert("responses".into(), responses.into());
+        operation.insert("x-grpc-method".into(), full_name(method).into());
+        operation.into()
+    }
+
+    fn description(&self, method: &MethodDescriptor, more: bool) -> String {
+        let kind = match (method.is_client_streaming(), method.is_server_streaming()) {
+            (false, false) => "",
+            (false, true) => {
+                "The response is a stream of messages: a line of JSON for each, or with \
+                 `Accept: text/event-stream` an event for each."
+            }
+            (true, false) => "The request is a stream of messages: a line of JSON for each.",
+            (true, true) => {
+                "Request and response are streams of messages: a line of JSON for each."
+            }
+        };
+        let more = match more {
+            true => "Fields of messages within messages are query parameters of the same form, \
+                     also where they are not listed.",
+            false => "",
+        };
+        let grpc = format!("gRPC: `{}`", full_name(method));
+        join([self.comments.of(method), kind, more, &grpc], "\n\n")
+    }
+
+    fn path_parameter(&mut self, parameter: &path::Parameter, example: Option<&Value>) -> Value {
+        let said = parameter.field.as_ref().map(|field| self.schemas.description(field));
+        let part = parameter.part_of.as_ref().zip(parameter.field.as_ref());
+        let part = part.map(|(pattern, field)| {
+            format!("A part of `{}`, which is `{pattern}`.", field.json_name())
+        });
+        let slashes = if parameter.slashes { "It may hold slashes." } else { "" };
+        let description =
+            join([&said.unwrap_or_default(), &part.unwrap_or_default(), slashes], "\n\n");
+        let mut schema = match (&parameter.field, &parameter.part_of) {
+            (Some(field), None) => self.schemas.text(field),
+            _ => json!({ "type": "string" }),
+        };
+        if let Some(schema) = schema.as_object_mut()
+            && schema.get("type") == Some(&json!("string"))
+            && !parameter.slashes
+        {
+            // A segment of a path is never empty.
+            schema.entry("minLength").or_insert_with(|| 1.into());
+        }
+        let mut shown = Map::from_iter([
+            ("name".to_owned(), json!(parameter.name)),
+            ("in".to_owned(), json!("path")),
+            ("required".to_owned(), json!(true)),
+        ]);
+        super::schema::describe(&mut shown, description);
+        shown.insert("schema".into(), schema);
+        if parameter.part_of.is_none()
+            && let Some(value) = example.and_then(|example| at(example, &parameter.name))
+            && *value != ""
+        {
+            shown.insert("example".into(), value.clone());
+        }
+        shown.into()
+    }
+
+    fn query_parameter(&mut self, parameter: &query::Parameter, example: Option<&Value>) -> Value {
+        let field = &parameter.field;
+        let mut shown = Map::from_iter([
+            ("name".to_owned(), json!(parameter.name)),
+            ("in".to_owned(), json!("query")),
+        ]);
+        super::schema::describe(&mut shown, self.schemas.description(field));
+        if parameter.required {
+            shown.insert("required".into(), true.into());
+        }
+        if super::behavior::is_deprecated(&field.options()) {
+            shown.insert("deprecated".into(), true.into());
+        }
+        let schema = self.schemas.text(field);
+        let schema = match field.is_list() {
+            true => json!({ "type": "array", "items": schema }),
+            false => schema,
+        };
+        shown.insert("schema".into(), schema);
+        if let Some(value) = example.and_then(|example| at(example, &parameter.name)) {
+            shown.insert("example".into(), value.clone());
+        }
+        shown.into()
+    }
+
+    fn request_body(
+        &mut self,
+        described: &Described<'_>,
+        binding: &Binding,
+        id: &str,
+    ) -> Option<Value> {
+        let input = described.method.input();
+        let messages = described.examples.iter();
+        let messages =
+            messages.map(|example| (example, example.requests.iter().collect::<Vec<_>>()));
+        let content = match &binding.body {
+            BodyField::None => return None,
+            BodyField::Field(name) => {
+                let field = resolve(&input, name)?;
+                if let Some(content) = http_body(field_message(&field).as_ref()) {
+                    return Some(json!({ "content": content, "required": true }));
+                }
+                let schema = self.schemas.field(&field);
+                let parts = messages.map(|(example, messages)| {
+                    let parts = messages.into_iter().filter_map(|m| m.get(field.json_name()));
+                    (example, parts.collect())
+                });
+                media(schema, parts.collect(), described.method.is_client_streaming())
+            }
+            BodyField::Whole => {
+                if let Some(content) = http_body(Some(&input)) {
+                    return Some(json!({ "content": content, "required": true }));
+                }
+                let elsewhere = |field: &FieldDescriptor| in_path(binding, field.name());
+                let schema = if input.fields().any(|field| elsewhere(&field)) {
+                    let body = self.schemas.describe(&input, |field| !elsewhere(field));
+                    self.schemas.own(&format!("{id}_Body"), || body)
+                } else {
+                    self.schemas.message(&input)
+                };
+                media(schema, messages.collect(), described.method.is_client_streaming())
+            }
+        };
+        Some(json!({ "content": content, "required": true }))
+    }
+
+    fn success(&mut self, described: &Described<'_>, binding: &Binding) -> Value {
+        let output = described.method.output();
+        let said = self.comments.of(&output);
+        let description = if said.is_empty() { "The call succeeded." } else { said };
+        let field = binding.response_body.as_ref().and_then(|name| resolve(&output, name));
+        let message = match &field {
+            Some(field) => field_message(field),
+            None => Some(output.clone()),
+        };
+        if let Some(content) = http_body(message.as_ref()) {
+            return json!({ "description": description, "content": content });
+        }
+        let schema = match &field {
+            Some(field) => self.schemas.field(field),
+            None => self.schemas.message(&output),
+        };
+        let examples = described.examples.iter().filter_map(|example| match &example.outcome {
+            Outcome::Responses(messages) => Some((example, messages.iter())),
+            Outcome::Failure { .. } => None,
+        });
+        let examples = examples.map(|(example, messages)| {
+            let parts = messages.filter_map(|message| match &field {
+                Some(field) => message.get(field.json_name()),
+                None => Some(message),
+            });
+            (example, parts.collect())
+        });
+        let examples = examples.collect();
+        let content = match described.method.is_server_streaming() {
+            true => {
+                let events = json!({ "schema": schema.clone() });
+                let mut content = media(schema, examples, true);
+                if let Some(content) = content.as_object_mut() {
+                    content.insert("text/event-stream".into(), events);
+                }
+                content
+            }
+            false => media(schema, examples, false),
+        };
+        json!({ "description": description, "content": content })
+    }
+}
+
+/// The fields that are query parameters.
+fn query_of(binding: &Binding, input: &MessageDescriptor) -> query::Query {
+    match &binding.body {
+        BodyField::Whole => query::Query::default(),
+        BodyField::None => query::of(input, &|field| in_path(binding, field)),
+        BodyField::Field(body) => {
+            let body = resolve(input, body);
+            let body = body.as_ref().map_or("", |field| field.name());
+            query::of(input, &|field| field == body || in_path(binding, field))
+        }
+    }
+}
+
+/// Whether the path holds this field, a dotted path of the contract's names.
+fn in_path(binding: &Binding, field: &str) -> bool {
+    binding.template.variables().iter().any(|variable| variable.field == field)
+}
+
+/// A body as JSON, or as a line of JSON for each message of a stream.
+fn media(schema: Value, examples: Vec<(&Example, Vec<&Value>)>, stream: bool) -> Value {
+    let examples: Map<_, _> = examples
+        .into_iter()
+        .filter_map(|(example, messages)| {
+            let value = if stream {
+                let lines: Vec<_> = messages.iter().map(|message| format!("{message}\n")).collect();
+                Value::from(lines.concat())
+            } else {
+                (*messages.first()?).clone()
+            };
+            let mut shown = Map::new();
+            if !example.summary.is_empty() {
+                shown.insert("summary".into(), example.summary.clone().into());
+            }
+            shown.insert("value".into(), value);
+            Some((example.name.clone(), shown.into()))
+        })
+        .collect();
+    let mut media = Map::from_iter([("schema".to_owned(), schema)]);
+    if !examples.is_empty() {
+        media.insert("examples".into(), examples.into());
+    }
+    let media_type = if stream { "application/x-ndjson" } else { "application/json" };
+    json!({ media_type: media })
+}
+
+/// Of a `google.api.HttpBody`, which is bytes of any type, the content.
+fn http_body(message: Option<&MessageDescriptor>) -> Option<Value> {
+    let any = || json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
+    (message?.full_name() == "google.api.HttpBody").then(any)
+}
+
+fn field_message(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    match field.kind() {
+        Kind::Message(message) if !field.is_list() && map_entry(field).is_none() => Some(message),
+        _ => None,
+    }
+}
+
+/// What an example has at a dotted path of JSON names.
+fn at<'a>(example: &'a Value, dotted: &str) -> Option<&'a Value> {
+    dotted.split('.').try_fold(example, |value, name| value.get(name))
+}
+
+/// Such as `hello.v1.HelloService/SayHello`.
+fn full_name(method: &MethodDescriptor) -> String {
+    format!("{}/{}", method.parent_service().full_name(), method.name())
+}
