@@ -18,6 +18,7 @@ use super::workers::{Ended, Workers};
 use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
 use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::protocol::contracts::Contracts;
+use crate::protocol::docs::Docs;
 use crate::protocol::edge::{self, EdgeLayer};
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
@@ -60,8 +61,13 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
-    let edge =
-        EdgeLayer::new(edge::Parts { contracts, max_message_bytes: settings.max_message_bytes });
+    let no_examples = Arc::new(|_: &_| Vec::new());
+    let docs = settings.docs.then(|| Docs::new(&contracts, tls.is_some(), no_examples));
+    let edge = EdgeLayer::new(edge::Parts {
+        contracts,
+        max_message_bytes: settings.max_message_bytes,
+        docs,
+    });
     let stack = InboundParts::new(
         edge,
         server.router,

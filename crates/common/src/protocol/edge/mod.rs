@@ -22,7 +22,7 @@ pub use body::{EdgeBody, EdgeRequest};
 pub use future::EdgeFuture;
 
 use super::contracts::Contracts;
-use super::{connect, grpc_web};
+use super::{connect, docs, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
 use detect::{Protocol, detect};
@@ -34,6 +34,8 @@ pub struct Parts {
     pub contracts: Contracts,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
+    /// The pages that describe them, if they are served.
+    pub docs: Option<docs::Docs>,
 }
 
 /// What a protocol makes of a request.
@@ -101,6 +103,10 @@ where
             }
             Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
             Protocol::Other => {
+                let docs = self.parts.docs.as_ref();
+                if let Some(page) = docs.and_then(|docs| docs::accept(docs, &request)) {
+                    return EdgeFuture::answered(page);
+                }
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
         };

@@ -11,12 +11,12 @@ use prost_reflect::{
 const PACKAGE: i32 = 2;
 
 /// What is written above, or else behind, each definition of a pool.
-pub(super) struct Comments {
+pub(crate) struct Comments {
     files: HashMap<String, HashMap<Vec<i32>, String>>,
 }
 
 impl Comments {
-    pub(super) fn new(pool: &DescriptorPool) -> Self {
+    pub(crate) fn new(pool: &DescriptorPool) -> Self {
         let files = pool.file_descriptor_protos().map(|file| {
             let locations = file.source_code_info.iter().flat_map(|info| &info.location);
             let comments = locations.filter_map(|location| {
@@ -32,12 +32,12 @@ impl Comments {
     }
 
     /// What is said of something; empty if nothing is.
-    pub(super) fn of(&self, definition: &impl Commented) -> &str {
+    pub(crate) fn of(&self, definition: &impl Commented) -> &str {
         definition.place(|file, path| self.at(file.name(), path))
     }
 
     /// What is said of a file's package.
-    pub(super) fn of_package(&self, file: &FileDescriptor) -> &str {
+    pub(crate) fn of_package(&self, file: &FileDescriptor) -> &str {
         self.at(file.name(), &[PACKAGE])
     }
 
@@ -47,7 +47,7 @@ impl Comments {
 }
 
 /// What a comment can stand at.
-pub(super) trait Commented {
+pub(crate) trait Commented {
     fn place<T>(&self, look: impl FnOnce(FileDescriptor, &[i32]) -> T) -> T;
 }
 

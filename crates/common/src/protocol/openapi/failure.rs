@@ -67,7 +67,8 @@ pub(super) fn responses(
 
     let mut responses = Map::new();
     for (status, codes) in by_status {
-        let of_status = failures.iter().filter(|(_, code, ..)| codes.iter().any(|(c, _)| c == code));
+        let of_status =
+            failures.iter().filter(|(_, code, ..)| codes.iter().any(|(c, _)| c == code));
         let shown: Vec<_> = of_status
             .map(|(example, code, message, details)| {
                 let value = json!({ "code": *code as i32, "message": message, "details": details });

@@ -22,9 +22,9 @@ use http::Method;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 use serde_json::{Map, Value, json};
 
+pub(crate) use comments::Comments;
 pub use example::{Example, Outcome};
 
-use self::comments::Comments;
 use self::operation::{Described, Writer};
 use self::path::Path;
 use self::schema::{Schemas, join};
@@ -54,9 +54,8 @@ pub fn documents(
     }
     for services in documents.values_mut() {
         // Shorter first, so that v10 comes after v2 and what is new after what was there.
-        services.sort_by_key(|service| {
-            (service.package_name().len(), service.full_name().to_owned())
-        });
+        services
+            .sort_by_key(|service| (service.package_name().len(), service.full_name().to_owned()));
     }
     documents
 }
@@ -110,6 +109,12 @@ pub fn document(
         "paths": paths.items,
         "components": { "schemas": writer.schemas.finish(), "responses": responses },
     }))
+}
+
+/// A document as YAML.
+pub fn yaml(document: &Value) -> String {
+    // Writing into memory does not fail, and every value is one that YAML has.
+    serde_saphyr::to_string(document).unwrap_or_default()
 }
 
 fn info(name: &str, services: &[ServiceDescriptor], comments: &Comments) -> Value {

@@ -48,7 +48,8 @@ impl Writer<'_> {
             [first, ..] => first.requests.first(),
             [] => None,
         };
-        let in_path = path.parameters.iter().map(|parameter| self.path_parameter(parameter, example));
+        let in_path =
+            path.parameters.iter().map(|parameter| self.path_parameter(parameter, example));
         let mut parameters: Vec<_> = in_path.collect();
         for parameter in &query.parameters {
             parameters.push(self.query_parameter(parameter, example));
@@ -82,8 +83,10 @@ impl Writer<'_> {
             }
         };
         let more = match more {
-            true => "Fields of messages within messages are query parameters of the same form, \
-                     also where they are not listed.",
+            true => {
+                "Fields of messages within messages are query parameters of the same form, \
+                     also where they are not listed."
+            }
             false => "",
         };
         let grpc = format!("gRPC: `{}`", full_name(method));

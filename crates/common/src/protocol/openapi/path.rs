@@ -108,7 +108,8 @@ pub(super) fn resolve(message: &MessageDescriptor, dotted: &str) -> Option<Field
         Some((first, rest)) => (first, Some(rest)),
         None => (dotted, None),
     };
-    let field = message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
+    let field =
+        message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
     match (rest, field.kind()) {
         (None, _) => Some(field),
         (Some(rest), Kind::Message(message)) => resolve(&message, rest),

@@ -39,7 +39,9 @@ impl<'a> Schemas<'a> {
     pub(super) fn finish(mut self) -> Map<String, Value> {
         while let Some(definition) = self.pending.pop() {
             let (name, schema) = match &definition {
-                Definition::Message(message) => (message.full_name(), self.describe(message, |_| true)),
+                Definition::Message(message) => {
+                    (message.full_name(), self.describe(message, |_| true))
+                }
                 Definition::Enum(enumeration) => {
                     (enumeration.full_name(), self.describe_enum(enumeration))
                 }

@@ -71,7 +71,10 @@ fn well_known_types_have_their_own_form() {
 
 #[test]
 fn what_the_contract_says_is_shown() {
-    assert_eq!(field("name")["description"], "Names the book.\n\nNames the resource; not set when one is created.");
+    assert_eq!(
+        field("name")["description"],
+        "Names the book.\n\nNames the resource; not set when one is created."
+    );
     assert_eq!(field("created")["readOnly"], true);
     assert_eq!(field("oldName")["deprecated"], true);
     let book = schema("library.v1.Book");
