@@ -1,6 +1,7 @@
 //! The one binary, `ahoy`: each subcommand is a module with its own arguments and its own way to run.
 
 mod call;
+mod docs;
 mod health;
 mod serve;
 
@@ -24,6 +25,7 @@ enum Command {
     Up(serve::UpArgs),
     Call(call::CallArgs),
     Health(health::HealthArgs),
+    Docs(docs::DocsArgs),
     Greeter(serve::GreeterArgs),
     Caller(serve::CallerArgs),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Up(args) => args.run(),
         Command::Call(args) => call::main(args),
         Command::Health(args) => args.run(),
+        Command::Docs(args) => args.run(),
         Command::Greeter(args) => args.run(),
         Command::Caller(args) => args.run(),
     }

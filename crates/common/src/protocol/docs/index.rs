@@ -15,15 +15,21 @@ pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; 
 
 const STYLE: &str = include_str!("index.css");
 
-/// Where the reader has found the page.
+/// Where the services and the other pages are, as the reader sees it.
 pub(super) struct Place<'a> {
-    pub(super) host: &'a str,
     pub(super) secure: bool,
+    /// With its port, if it has one.
+    pub(super) host: &'a str,
+    /// What goes before the paths of the services; as a rule nothing.
+    pub(super) prefix: &'a str,
+    /// The page of a document, below its name.
+    pub(super) reference: &'a str,
 }
 
 impl Place<'_> {
-    fn scheme(&self) -> &'static str {
-        if self.secure { "https" } else { "http" }
+    fn base(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.host, self.prefix)
     }
 }
 
@@ -37,9 +43,10 @@ pub(super) fn page<'a>(
         let name = escape(name);
         let _ = write!(
             body,
-            "<section>\n<h2>{name}</h2>\n<p class=\"links\"><a href=\"{name}/docs\">Docs</a> \
+            "<section>\n<h2>{name}</h2>\n<p class=\"links\"><a href=\"{name}/{}\">Docs</a> \
              <a href=\"{name}/openapi.json\">openapi.json</a> \
              <a href=\"{name}/openapi.yaml\">openapi.yaml</a></p>\n",
+            place.reference
         );
         for described in services {
             service(&mut body, described, place, examples);
@@ -118,7 +125,7 @@ fn calls(
     place: &Place<'_>,
 ) -> Vec<(&'static str, String)> {
     let name = format!("{}/{}", method.parent_service().full_name(), method.name());
-    let (host, base) = (place.host, format!("{}://{}", place.scheme(), place.host));
+    let (host, base) = (place.host, place.base());
     let json = quote(&request.to_string());
     let plaintext = if place.secure { "" } else { "-plaintext " };
     let prior = if place.secure { "" } else { "--http2-prior-knowledge " };

@@ -8,6 +8,7 @@ mod asset;
 mod html;
 mod index;
 mod reference;
+mod site;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -21,7 +22,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
-pub use reference::{SCRIPT, embedded as page, script};
+pub use site::{Site, SiteError, site};
 
 use self::asset::Asset;
 use super::contracts::Contracts;
@@ -107,7 +108,7 @@ fn page_of(path: &str) -> Option<Page<'_>> {
     match path.strip_prefix('/')?.split_once('/') {
         None if path == "/docs" => Some(Page::Index),
         None => None,
-        Some(("docs", SCRIPT)) => Some(Page::Script),
+        Some(("docs", reference::SCRIPT)) => Some(Page::Script),
         Some((name, "docs")) => Some(Page::Reference(name)),
         Some((name, "openapi.json")) => Some(Page::Json(name)),
         Some((name, "openapi.yaml")) => Some(Page::Yaml(name)),
@@ -150,7 +151,7 @@ impl Docs {
         let documents = self.documents.iter();
         let documents =
             documents.map(|(name, document)| (name.as_str(), document.services.as_slice()));
-        let place = index::Place { host, secure: self.secure };
+        let place = index::Place { secure: self.secure, host, prefix: "", reference: "docs" };
         let html = index::page(documents, &place, &*self.examples);
         let mut response = match *request.method() {
             Method::HEAD => Response::new(Body::default()),

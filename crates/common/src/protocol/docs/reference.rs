@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::html::escape;
 
-/// The file name of the script, below `/docs`.
-pub const SCRIPT: &str = "scalar.js";
+/// The file name of the script.
+pub(super) const SCRIPT: &str = "scalar.js";
 
 pub(super) const SCRIPT_GZIP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/scalar.js.gz"));
 
@@ -19,11 +19,11 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; \
     font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// The script, as a file beside an [`embedded`] page.
+/// The script, not compressed.
 ///
 /// # Errors
 /// It is damaged.
-pub fn script() -> Result<Vec<u8>, Error> {
+pub(super) fn script() -> Result<Vec<u8>, Error> {
     let mut script = Vec::new();
     GzDecoder::new(SCRIPT_GZIP).read_to_end(&mut script)?;
     Ok(script)
@@ -38,16 +38,16 @@ pub(super) fn linked(name: &str) -> String {
     page(name, &source, &format!("../docs/{SCRIPT}"))
 }
 
-/// The page as a file: with the document in it, and with the script at `script`, a relative URL.
-/// A browser does not let a page that is a file read others.
-pub fn embedded(name: &str, document: &Value, script: &str) -> String {
+/// The page as a file: with the document in it, since a browser lets no page that is a file read
+/// others, and in a folder beside the script.
+pub(super) fn embedded(name: &str, document: &Value) -> String {
     // Nothing in it ends the element.
     let document = document.to_string().replace("</", r"<\/").replace("<!--", r"<\u0021--");
     let source = format!(
         r#"<script id="api-reference" type="application/json" data-configuration="{}">{document}</script>"#,
         escape(&configuration().to_string())
     );
-    page(name, &source, script)
+    page(name, &source, &format!("../{SCRIPT}"))
 }
 
 fn page(name: &str, source: &str, script: &str) -> String {
