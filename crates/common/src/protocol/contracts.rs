@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
+use prost_types::method_options::IdempotencyLevel;
 
 /// The methods that a server serves, and every message of their contracts.
 #[derive(Debug, Default)]
 pub struct Contracts {
     pool: DescriptorPool,
+    schema: Option<formats::Schema>,
     methods: HashMap<String, Arc<Method>>,
 }
 
@@ -23,6 +25,12 @@ pub struct Method {
     pub input: formats::Message,
     /// Its responses.
     pub output: formats::Message,
+    /// Whether its request is a stream.
+    pub client_streaming: bool,
+    /// Whether its response is a stream.
+    pub server_streaming: bool,
+    /// Whether it may be called again, and whether it changes anything at all.
+    pub idempotency: IdempotencyLevel,
 }
 
 impl Contracts {
@@ -47,16 +55,31 @@ impl Contracts {
                     format!("/{}/{}", descriptor.parent_service().full_name(), descriptor.name());
                 let input = schema.message(descriptor.input().full_name())?;
                 let output = schema.message(descriptor.output().full_name())?;
-                let method = Method { path: path.clone(), descriptor, input, output };
+                let options = descriptor.method_descriptor_proto().options.as_ref();
+                let idempotency = options.map(|options| options.idempotency_level());
+                let method = Method {
+                    path: path.clone(),
+                    client_streaming: descriptor.is_client_streaming(),
+                    server_streaming: descriptor.is_server_streaming(),
+                    idempotency: idempotency.unwrap_or(IdempotencyLevel::IdempotencyUnknown),
+                    descriptor,
+                    input,
+                    output,
+                };
                 Some((path, Arc::new(method)))
             })
             .collect();
-        Ok(Self { pool, methods })
+        Ok(Self { pool, schema: Some(schema), methods })
     }
 
     /// Everything that the contracts declare.
     pub fn pool(&self) -> &DescriptorPool {
         &self.pool
+    }
+
+    /// The message of that full name, wherever the contracts declare it.
+    pub fn message(&self, full_name: &str) -> Option<formats::Message> {
+        self.schema.as_ref()?.message(full_name)
     }
 
     /// The method of that path, such as `/hello.v1.HelloService/SayHello`.

@@ -230,6 +230,11 @@ impl Message {
     pub fn payload(&self) -> &[u8] {
         self.frame.get(HEADER_LEN..).unwrap_or_default()
     }
+
+    /// The same, of which nothing is copied.
+    pub fn into_payload(mut self) -> Bytes {
+        self.frame.split_off(HEADER_LEN.min(self.frame.len()))
+    }
 }
 
 /// Cuts the chunks of a body into messages.

@@ -4,6 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request};
 
 use crate::protocol::connect;
+use crate::protocol::contracts::Contracts;
 
 /// The protocols of the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) enum Protocol {
     Other,
 }
 
-pub(super) fn detect<B>(request: &Request<B>) -> Protocol {
+pub(super) fn detect<B>(request: &Request<B>, contracts: &Contracts) -> Protocol {
     let content_type = media_type(request.headers());
     if let Some(rest) = content_type.strip_prefix(b"application/grpc") {
         return match rest {
@@ -43,7 +44,10 @@ pub(super) fn detect<B>(request: &Request<B>) -> Protocol {
             _ => return Protocol::Connect(connect::Shape::Get),
         }
     }
-    if request.method() == Method::GET && connect::is_get(request.uri()) {
+    if request.method() == Method::GET
+        && connect::is_get(request.uri())
+        && contracts.method(request.uri().path()).is_some()
+    {
         return Protocol::Connect(connect::Shape::Get);
     }
     Protocol::Other

@@ -25,6 +25,7 @@ use super::contracts::Contracts;
 use super::{connect, docs, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
+pub(crate) use detect::media_type;
 use detect::{Protocol, detect};
 
 /// What the protocols of a server know: its contracts and its settings.
@@ -94,7 +95,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let arrival = match detect(&request) {
+        let arrival = match detect(&request, &self.parts.contracts) {
             Protocol::Grpc => {
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
