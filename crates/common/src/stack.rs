@@ -27,12 +27,12 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
-use crate::protocol::edge::{Edge, EdgeBody, EdgeLayer};
+use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
 pub(crate) type Inbound =
-    Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>;
+    Cors<Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>>;
 
 /// What it answers with.
 pub(crate) type InboundBody =
@@ -43,6 +43,7 @@ pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Dea
 
 /// What the stacks of a server's connections are made of.
 pub(crate) struct InboundParts {
+    cors: CorsLayer,
     edge: EdgeLayer,
     router: Router,
     telemetry: ServerTelemetryLayer,
@@ -60,6 +61,7 @@ impl InboundParts {
         per_message: bool,
     ) -> Self {
         Self {
+            cors: CorsLayer::new(settings.cors.clone()),
             edge,
             router,
             telemetry,
@@ -75,7 +77,9 @@ impl InboundParts {
 /// The stack of one connection.
 pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
     ServiceBuilder::new()
-        // Outermost: all further in see gRPC, whatever the client speaks.
+        // Outermost: a browser's question is no call, and every answer is the page's to see.
+        .layer(parts.cors.clone())
+        // Outside of the rest: all further in see gRPC, whatever the client speaks.
         .layer(parts.edge.clone())
         // Outside of all that works on a call: it counts what the wire carries, and sees how every call ends.
         .layer(parts.telemetry.with_peer(Some(peer)))

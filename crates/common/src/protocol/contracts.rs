@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use prost::Message as _;
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
+
 use prost_types::method_options::IdempotencyLevel;
+use prost_types::{DescriptorProto, FileDescriptorSet};
 
 /// The methods that a server serves, and every message of their contracts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Contracts {
     pool: DescriptorPool,
-    schema: Option<formats::Schema>,
+    schema: formats::Schema,
     methods: HashMap<String, Arc<Method>>,
 }
 
@@ -46,6 +49,7 @@ impl Contracts {
         for set in sets {
             pool.decode_file_descriptor_set(set)?;
         }
+        add_error_details(&mut pool)?;
         let schema = formats::Schema::new(&pool);
         let services = pool.services().filter(|service| served(service.full_name()));
         let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
@@ -69,7 +73,7 @@ impl Contracts {
                 Some((path, Arc::new(method)))
             })
             .collect();
-        Ok(Self { pool, schema: Some(schema), methods })
+        Ok(Self { pool, schema, methods })
     }
 
     /// Everything that the contracts declare.
@@ -77,9 +81,14 @@ impl Contracts {
         &self.pool
     }
 
+    /// Every message of them, ready to be translated.
+    pub fn schema(&self) -> &formats::Schema {
+        &self.schema
+    }
+
     /// The message of that full name, wherever the contracts declare it.
     pub fn message(&self, full_name: &str) -> Option<formats::Message> {
-        self.schema.as_ref()?.message(full_name)
+        self.schema.message(full_name)
     }
 
     /// The method of that path, such as `/hello.v1.HelloService/SayHello`.
@@ -91,4 +100,18 @@ impl Contracts {
     pub fn methods(&self) -> impl Iterator<Item = &Arc<Method>> {
         self.methods.values()
     }
+}
+
+/// Adds `google.rpc.Status` and the details that errors carry, which contracts seldom import; what
+/// they do import stays as they have it.
+fn add_error_details(pool: &mut DescriptorPool) -> Result<(), DescriptorError> {
+    let own = FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).unwrap_or_default();
+    let missing = own.file.into_iter().filter(|file| {
+        let message = |message: &DescriptorProto| {
+            pool.get_message_by_name(&format!("{}.{}", file.package(), message.name())).is_some()
+        };
+        pool.get_file_by_name(file.name()).is_none() && !file.message_type.iter().any(message)
+    });
+    let missing: Vec<_> = missing.collect();
+    pool.add_file_descriptor_protos(missing)
 }

@@ -43,6 +43,7 @@ pub use settings::{Runtime, ServerSettings, SettingsError};
 pub use tls::{ClientAuth, ServerTls};
 
 use crate::body::Body;
+use crate::protocol::rest::RestError;
 use crate::stack::InboundParts;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Counter, Gauge};
@@ -82,6 +83,9 @@ pub enum ServerError {
     /// The same, where they contradict each other.
     #[error("contracts")]
     Schema(#[from] prost_reflect::DescriptorError),
+    /// The REST routes that they declare.
+    #[error("contracts")]
+    Rest(#[from] RestError),
     /// No thread, or nothing to wait for events with.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),

@@ -20,6 +20,7 @@ use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::protocol::contracts::Contracts;
 use crate::protocol::docs::Docs;
 use crate::protocol::edge::{self, EdgeLayer};
+use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
 use crate::tls::RELOAD_INTERVAL;
@@ -61,10 +62,12 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
+    let rest = Rest::new(&contracts, settings.rest)?;
     let no_examples = Arc::new(|_: &_| Vec::new());
     let docs = settings.docs.then(|| Docs::new(&contracts, tls.is_some(), no_examples));
     let edge = EdgeLayer::new(edge::Parts {
         contracts,
+        rest,
         max_message_bytes: settings.max_message_bytes,
         docs,
     });

@@ -5,6 +5,7 @@
 //! name, which answers it itself or makes a gRPC request of it, and of the gRPC response its own.
 
 mod body;
+mod cors;
 mod detect;
 mod future;
 
@@ -19,9 +20,11 @@ use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
 pub use body::{EdgeBody, EdgeRequest};
+pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
 pub use future::EdgeFuture;
 
 use super::contracts::Contracts;
+use super::rest::{self, Rest};
 use super::{connect, docs, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
@@ -33,6 +36,8 @@ use detect::{Protocol, detect};
 pub struct Parts {
     /// The methods served.
     pub contracts: Contracts,
+    /// The routes of their bindings.
+    pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
     /// The pages that describe them, if they are served.
@@ -105,10 +110,10 @@ where
             Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
             Protocol::Other => {
                 let docs = self.parts.docs.as_ref();
-                if let Some(page) = docs.and_then(|docs| docs::accept(docs, &request)) {
-                    return EdgeFuture::answered(page);
+                match docs.and_then(|docs| docs::accept(docs, &request)) {
+                    Some(page) => Arrival::Answered(page),
+                    None => rest::accept(&self.parts, request.map(Body::new)),
                 }
-                return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
         };
         match arrival {
