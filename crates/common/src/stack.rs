@@ -27,6 +27,7 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
+use crate::protocol::contracts::Contracts;
 use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
@@ -49,11 +50,12 @@ pub(crate) struct InboundParts {
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
-    max_message_bytes: usize,
+    limits: MessageLimitLayer,
 }
 
 impl InboundParts {
     pub(crate) fn new(
+        contracts: Arc<Contracts>,
         edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
@@ -69,7 +71,7 @@ impl InboundParts {
                 .message_limit(settings.max_message_bytes)
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
-            max_message_bytes: settings.max_message_bytes,
+            limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
         }
     }
 }
@@ -88,7 +90,7 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         // Outside of all that can take long.
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
-        .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        .layer(parts.limits.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.
         .layer(CatchPanicLayer)
         .service(parts.router.clone())

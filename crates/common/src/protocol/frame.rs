@@ -202,6 +202,11 @@ impl FrameCounter {
         self.messages - u64::from(self.remaining > 0)
     }
 
+    /// How many messages have begun.
+    pub fn begun(&self) -> u64 {
+        self.messages
+    }
+
     /// How many bytes of payload have passed, headers not counted: the sizes that [gRFC A66]
     /// calls "compressed message size".
     ///

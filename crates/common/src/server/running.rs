@@ -62,16 +62,18 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().copied(), served)?;
+    let contracts = Arc::new(contracts);
     let rest = Rest::new(&contracts, settings.rest)?;
     let no_examples = Arc::new(|_: &_| Vec::new());
     let docs = settings.docs.then(|| Docs::new(&contracts, tls.is_some(), no_examples));
     let edge = EdgeLayer::new(edge::Parts {
-        contracts,
+        contracts: Arc::clone(&contracts),
         rest,
         max_message_bytes: settings.max_message_bytes,
         docs,
     });
     let stack = InboundParts::new(
+        contracts,
         edge,
         server.router,
         telemetry,

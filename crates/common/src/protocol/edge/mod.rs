@@ -35,7 +35,7 @@ use detect::{Protocol, detect};
 #[derive(Debug)]
 pub struct Parts {
     /// The methods served.
-    pub contracts: Contracts,
+    pub contracts: Arc<Contracts>,
     /// The routes of their bindings.
     pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
