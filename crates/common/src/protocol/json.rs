@@ -33,10 +33,21 @@ impl Codec {
 }
 
 /// As the reference implementation of Connect reads JSON.
-const READ: ReadOptions = ReadOptions { ignore_unknown: true, max_depth: 100, max_values: 10_000_000, max_bytes: 64 << 20 };
+const READ: ReadOptions = ReadOptions {
+    ignore_unknown: true,
+    max_depth: 100,
+    max_values: 10_000_000,
+    max_bytes: 64 << 20,
+};
 
-const WRITE: WriteOptions =
-    WriteOptions { emit_defaults: false, proto_names: false, enum_numbers: false, max_depth: 100, max_values: 10_000_000, max_bytes: 64 << 20 };
+const WRITE: WriteOptions = WriteOptions {
+    emit_defaults: false,
+    proto_names: false,
+    enum_numbers: false,
+    max_depth: 100,
+    max_values: 10_000_000,
+    max_bytes: 64 << 20,
+};
 
 /// Makes gRPC's requests of JSON.
 #[derive(Clone, Debug)]

@@ -65,7 +65,8 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let contracts = Arc::new(contracts);
     let rest = Rest::new(&contracts, settings.rest)?;
     let no_examples = Arc::new(|_: &_| Vec::new());
-    let docs = settings.docs.then(|| Docs::new(&contracts, tls.is_some(), no_examples));
+    let docs = || Docs::new(&contracts, settings.rest, tls.is_some(), no_examples);
+    let docs = settings.docs.then(docs);
     let edge = EdgeLayer::new(edge::Parts {
         contracts: Arc::clone(&contracts),
         rest,

@@ -27,7 +27,7 @@ pub use site::{Site, SiteError, site};
 use self::asset::Asset;
 use super::contracts::Contracts;
 use super::openapi::{self, Example};
-use super::rest::binding::BindingError;
+use super::rest::{BindingError, RestSettings};
 use crate::body::Body;
 
 /// The examples of a method.
@@ -39,6 +39,7 @@ const HTML: &str = "text/html; charset=utf-8";
 pub struct Docs {
     documents: BTreeMap<String, Document>,
     examples: Examples,
+    settings: RestSettings,
     secure: bool,
 }
 
@@ -60,7 +61,12 @@ static SCRIPT_FILE: LazyLock<Asset> =
 
 impl Docs {
     /// For what a server serves; `secure` is whether clients need TLS.
-    pub fn new(contracts: &Contracts, secure: bool, examples: Examples) -> Self {
+    pub fn new(
+        contracts: &Contracts,
+        settings: RestSettings,
+        secure: bool,
+        examples: Examples,
+    ) -> Self {
         let mut services: Vec<_> =
             contracts.methods().map(|method| method.descriptor.parent_service().clone()).collect();
         services.sort_by(|one, other| one.full_name().cmp(other.full_name()));
@@ -69,14 +75,17 @@ impl Docs {
         let documents = documents
             .map(|(name, services)| (name, Document { services, files: OnceLock::new() }))
             .collect();
-        Self { documents, examples, secure }
+        Self { documents, examples, settings, secure }
     }
 
     fn files(&self, name: &str) -> Option<Result<&Files, &BindingError>> {
         let document = self.documents.get(name)?;
         let files = document.files.get_or_init(|| {
-            let options =
-                openapi::Options { examples: &*self.examples, ..openapi::Options::default() };
+            let options = openapi::Options {
+                settings: self.settings,
+                examples: &*self.examples,
+                ..openapi::Options::default()
+            };
             let value = openapi::document(name, &document.services, &options)?;
             Ok(Files {
                 json: Asset::new("application/json", format!("{value:#}")),

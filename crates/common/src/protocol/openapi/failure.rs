@@ -5,31 +5,31 @@ use tonic::Code;
 
 use super::example::{Example, Outcome};
 use super::schema::Schemas;
+use crate::protocol::rest::http_code;
 
 /// The name of the schema of every failure.
 const STATUS: &str = "google.rpc.Status";
 /// The name of the response of every failure that is not described on its own.
 const ERROR: &str = "Error";
 
-/// The codes, by the names that contracts use, and the HTTP status that each becomes, as
-/// `google/rpc/code.proto` maps them.
-const CODES: [(Code, &str, u16); 16] = [
-    (Code::Cancelled, "CANCELLED", 499),
-    (Code::Unknown, "UNKNOWN", 500),
-    (Code::InvalidArgument, "INVALID_ARGUMENT", 400),
-    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", 504),
-    (Code::NotFound, "NOT_FOUND", 404),
-    (Code::AlreadyExists, "ALREADY_EXISTS", 409),
-    (Code::PermissionDenied, "PERMISSION_DENIED", 403),
-    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED", 429),
-    (Code::FailedPrecondition, "FAILED_PRECONDITION", 400),
-    (Code::Aborted, "ABORTED", 409),
-    (Code::OutOfRange, "OUT_OF_RANGE", 400),
-    (Code::Unimplemented, "UNIMPLEMENTED", 501),
-    (Code::Internal, "INTERNAL", 500),
-    (Code::Unavailable, "UNAVAILABLE", 503),
-    (Code::DataLoss, "DATA_LOSS", 500),
-    (Code::Unauthenticated, "UNAUTHENTICATED", 401),
+/// The codes, by the names that contracts use.
+const CODES: [(Code, &str); 16] = [
+    (Code::Cancelled, "CANCELLED"),
+    (Code::Unknown, "UNKNOWN"),
+    (Code::InvalidArgument, "INVALID_ARGUMENT"),
+    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (Code::NotFound, "NOT_FOUND"),
+    (Code::AlreadyExists, "ALREADY_EXISTS"),
+    (Code::PermissionDenied, "PERMISSION_DENIED"),
+    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+    (Code::Aborted, "ABORTED"),
+    (Code::OutOfRange, "OUT_OF_RANGE"),
+    (Code::Unimplemented, "UNIMPLEMENTED"),
+    (Code::Internal, "INTERNAL"),
+    (Code::Unavailable, "UNAVAILABLE"),
+    (Code::DataLoss, "DATA_LOSS"),
+    (Code::Unauthenticated, "UNAUTHENTICATED"),
 ];
 
 /// The `responses` of a document: what operations refer to.
@@ -52,15 +52,16 @@ pub(super) fn responses(
         Outcome::Responses(_) => None,
     });
     let failures: Vec<_> = failures.collect();
-    let named = CODES.iter().filter(|(code, name, _)| {
+    let named = CODES.iter().filter(|(code, name)| {
         let said = comments.iter().any(|comment| says(comment, name));
         said || failures.iter().any(|(_, failure, ..)| failure == code)
     });
     let mut by_status: Vec<(u16, Vec<(Code, &str)>)> = Vec::new();
-    for (code, name, status) in named {
-        match by_status.iter_mut().find(|(known, _)| known == status) {
+    for (code, name) in named {
+        let status = http_code(*code).as_u16();
+        match by_status.iter_mut().find(|(known, _)| *known == status) {
             Some((_, codes)) => codes.push((*code, name)),
-            None => by_status.push((*status, vec![(*code, name)])),
+            None => by_status.push((status, vec![(*code, name)])),
         }
     }
     by_status.sort_unstable_by_key(|(status, _)| *status);
@@ -104,12 +105,12 @@ fn content(schemas: &mut Schemas<'_>, examples: &[(&str, &str, Value)]) -> Value
 }
 
 /// A failure as JSON.
-fn status(schemas: &mut Schemas<'_>) -> Value {
+pub(super) fn status(schemas: &mut Schemas<'_>) -> Value {
     let detail = schemas
         .own("google.protobuf.Any", || super::well_known::schema("google.protobuf.Any").into());
     schemas.own(STATUS, || {
         let codes: Vec<_> =
-            CODES.iter().map(|(code, name, _)| format!("{} {name}", *code as i32)).collect();
+            CODES.iter().map(|(code, name)| format!("{} {name}", *code as i32)).collect();
         json!({
             "type": "object",
             "description": "Why a call failed.",

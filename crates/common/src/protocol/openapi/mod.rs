@@ -6,6 +6,7 @@
 
 mod behavior;
 mod comments;
+mod content;
 mod example;
 mod failure;
 mod operation;
@@ -28,19 +29,21 @@ pub use example::{Example, Outcome};
 use self::operation::{Described, Writer};
 use self::path::Path;
 use self::schema::{Schemas, join};
-use crate::protocol::rest::binding::{Binding, BindingError, BodyField};
+use crate::protocol::rest::{Binding, BindingError, BodyField, RestSettings};
 
 /// What a document says beside the contracts.
 pub struct Options<'a> {
     /// Where the services are; `/` is where the document itself is from.
     pub server: &'a str,
+    /// How the services read and write JSON.
+    pub settings: RestSettings,
     /// The examples of a method.
     pub examples: &'a dyn Fn(&MethodDescriptor) -> Vec<Example>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { server: "/", examples: &|_| Vec::new() }
+        Self { server: "/", settings: RestSettings::default(), examples: &|_| Vec::new() }
     }
 }
 
@@ -77,7 +80,8 @@ pub fn document(
 ) -> Result<Value, BindingError> {
     let Some(first) = services.first() else { return Ok(Value::Null) };
     let comments = Comments::new(first.parent_pool());
-    let mut writer = Writer { comments: &comments, schemas: Schemas::new(&comments) };
+    let schemas = Schemas::new(&comments, options.settings);
+    let mut writer = Writer { comments: &comments, schemas };
     let mut paths = Paths::default();
     let mut tags = Vec::new();
     let mut names = HashSet::new();
@@ -117,6 +121,15 @@ pub fn yaml(document: &Value) -> String {
     serde_saphyr::to_string(document).unwrap_or_default()
 }
 
+/// What holds for every operation.
+const HOW: &str = "\
+A call that fails is answered with a `google.rpc.Status` as JSON, and with the HTTP status of its \
+code. `X-Request-Timeout: 2.5`, in seconds, is the time that a call may take. A stream of \
+messages is sent as a line of JSON for each (`application/x-ndjson`); of responses, each line is \
+an object with a message as `result`, or at the end of a call that failed with an `error`. \
+Responses are server-sent events for those who accept `text/event-stream`: a message is the data \
+of an event, and the last event is called `end` or `error`.";
+
 fn info(name: &str, services: &[ServiceDescriptor], comments: &Comments) -> Value {
     let mut versions = Vec::new();
     let mut packages = Vec::new();
@@ -135,7 +148,8 @@ fn info(name: &str, services: &[ServiceDescriptor], comments: &Comments) -> Valu
         ("title".to_owned(), json!(name)),
         ("version".to_owned(), json!(versions.join(", "))),
     ]);
-    schema::describe(&mut info, join([&packages.join("\n\n")], ""));
+    let said: Vec<_> = packages.into_iter().filter(|said| !said.is_empty()).collect();
+    schema::describe(&mut info, join([&said.join("\n\n"), HOW], "\n\n"));
     info.into()
 }
 
@@ -155,7 +169,8 @@ impl Paths {
         binding: &Binding,
         id: &str,
     ) {
-        let mut path = Path::of(&binding.template, &described.method.input());
+        let mut path =
+            Path::of(&binding.template, &described.method.input(), writer.schemas.proto_names);
         // Paths that differ only in the names of their parameters are one path to OpenAPI.
         let names = path.parameters.iter().map(|parameter| parameter.name.clone()).collect();
         let known = self.shapes.entry(path.shape()).or_insert_with(|| (path.text.clone(), names));

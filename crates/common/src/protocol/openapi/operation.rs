@@ -1,14 +1,15 @@
 //! A binding of a method as an OpenAPI operation.
 
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::comments::Comments;
+use super::content;
 use super::example::{Example, Outcome};
 use super::failure;
 use super::path::{self, Path, resolve};
-use super::query;
-use super::schema::{Schemas, join, map_entry};
+use super::query::{self, Query};
+use super::schema::{Schemas, is_required, join};
 use crate::protocol::rest::binding::{Binding, BodyField};
 
 /// What operations are made with.
@@ -38,7 +39,7 @@ impl Writer<'_> {
         operation.insert("operationId".into(), id.into());
         operation.insert("tags".into(), json!([described.tag]));
         operation.insert("summary".into(), method.name().into());
-        let query = query_of(binding, &method.input());
+        let query = self.query(binding, &method.input());
         operation.insert("description".into(), self.description(method, query.more).into());
         if super::behavior::is_deprecated(&method.options()) {
             operation.insert("deprecated".into(), true.into());
@@ -70,17 +71,24 @@ impl Writer<'_> {
         operation.into()
     }
 
+    /// The fields that are query parameters.
+    fn query(&self, binding: &Binding, input: &MessageDescriptor) -> Query {
+        let body = match &binding.body {
+            BodyField::Whole => return Query::default(),
+            BodyField::None => None,
+            BodyField::Field(body) => resolve(input, body),
+        };
+        let body = body.as_ref().map_or("", |field| field.name());
+        let elsewhere = |field: &str| field == body || in_path(binding, field);
+        Query::of(input, self.schemas.proto_names, &elsewhere)
+    }
+
     fn description(&self, method: &MethodDescriptor, more: bool) -> String {
         let kind = match (method.is_client_streaming(), method.is_server_streaming()) {
             (false, false) => "",
-            (false, true) => {
-                "The response is a stream of messages: a line of JSON for each, or with \
-                 `Accept: text/event-stream` an event for each."
-            }
-            (true, false) => "The request is a stream of messages: a line of JSON for each.",
-            (true, true) => {
-                "Request and response are streams of messages: a line of JSON for each."
-            }
+            (false, true) => "The response is a stream of messages.",
+            (true, false) => "The request is a stream of messages.",
+            (true, true) => "Request and response are streams of messages.",
         };
         let more = match more {
             true => {
@@ -97,7 +105,7 @@ impl Writer<'_> {
         let said = parameter.field.as_ref().map(|field| self.schemas.description(field));
         let part = parameter.part_of.as_ref().zip(parameter.field.as_ref());
         let part = part.map(|(pattern, field)| {
-            format!("A part of `{}`, which is `{pattern}`.", field.json_name())
+            format!("A part of `{}`, which is `{pattern}`.", self.schemas.name(field))
         });
         let slashes = if parameter.slashes { "It may hold slashes." } else { "" };
         let description =
@@ -161,38 +169,39 @@ impl Writer<'_> {
         id: &str,
     ) -> Option<Value> {
         let input = described.method.input();
-        let messages = described.examples.iter();
-        let messages =
-            messages.map(|example| (example, example.requests.iter().collect::<Vec<_>>()));
-        let content = match &binding.body {
+        let field = match &binding.body {
             BodyField::None => return None,
-            BodyField::Field(name) => {
-                let field = resolve(&input, name)?;
-                if let Some(content) = http_body(field_message(&field).as_ref()) {
-                    return Some(json!({ "content": content, "required": true }));
-                }
-                let schema = self.schemas.field(&field);
-                let parts = messages.map(|(example, messages)| {
-                    let parts = messages.into_iter().filter_map(|m| m.get(field.json_name()));
-                    (example, parts.collect())
-                });
-                media(schema, parts.collect(), described.method.is_client_streaming())
-            }
-            BodyField::Whole => {
-                if let Some(content) = http_body(Some(&input)) {
-                    return Some(json!({ "content": content, "required": true }));
-                }
-                let elsewhere = |field: &FieldDescriptor| in_path(binding, field.name());
-                let schema = if input.fields().any(|field| elsewhere(&field)) {
-                    let body = self.schemas.describe(&input, |field| !elsewhere(field));
-                    self.schemas.own(&format!("{id}_Body"), || body)
-                } else {
-                    self.schemas.message(&input)
-                };
-                media(schema, messages.collect(), described.method.is_client_streaming())
-            }
+            BodyField::Whole => None,
+            BodyField::Field(name) => Some(resolve(&input, name)?),
         };
-        Some(json!({ "content": content, "required": true }))
+        if field.as_ref().map_or_else(|| content::is_bytes(&input), content::holds_bytes) {
+            return Some(json!({ "content": content::bytes() }));
+        }
+        let in_path = |field: &FieldDescriptor| in_path(binding, field.name());
+        let schema = match &field {
+            Some(field) => self.schemas.field(field),
+            None if input.fields().any(|field| in_path(&field)) => {
+                let body = self.schemas.describe(&input, |field| !in_path(field));
+                self.schemas.own(&format!("{id}_Body"), || body)
+            }
+            None => self.schemas.message(&input),
+        };
+        let examples = described.examples.iter();
+        let examples = examples.map(|example| (example, self.parts(&example.requests, &field)));
+        let examples = examples.collect();
+        let content = match described.method.is_client_streaming() {
+            true => content::requests(schema, &examples),
+            false => content::one(schema, &examples),
+        };
+        // Nothing is read as a message of defaults.
+        let required = match &field {
+            Some(field) => is_required(field),
+            None => input.fields().any(|field| is_required(&field) && !in_path(&field)),
+        };
+        Some(match required {
+            true => json!({ "content": content, "required": true }),
+            false => json!({ "content": content }),
+        })
     }
 
     fn success(&mut self, described: &Described<'_>, binding: &Binding) -> Value {
@@ -200,100 +209,41 @@ impl Writer<'_> {
         let said = self.comments.of(&output);
         let description = if said.is_empty() { "The call succeeded." } else { said };
         let field = binding.response_body.as_ref().and_then(|name| resolve(&output, name));
-        let message = match &field {
-            Some(field) => field_message(field),
-            None => Some(output.clone()),
-        };
-        if let Some(content) = http_body(message.as_ref()) {
-            return json!({ "description": description, "content": content });
+        if field.as_ref().map_or_else(|| content::is_bytes(&output), content::holds_bytes) {
+            return json!({ "description": description, "content": content::bytes() });
         }
         let schema = match &field {
             Some(field) => self.schemas.field(field),
             None => self.schemas.message(&output),
         };
         let examples = described.examples.iter().filter_map(|example| match &example.outcome {
-            Outcome::Responses(messages) => Some((example, messages.iter())),
+            Outcome::Responses(messages) => Some((example, self.parts(messages, &field))),
             Outcome::Failure { .. } => None,
-        });
-        let examples = examples.map(|(example, messages)| {
-            let parts = messages.filter_map(|message| match &field {
-                Some(field) => message.get(field.json_name()),
-                None => Some(message),
-            });
-            (example, parts.collect())
         });
         let examples = examples.collect();
         let content = match described.method.is_server_streaming() {
             true => {
-                let events = json!({ "schema": schema.clone() });
-                let mut content = media(schema, examples, true);
-                if let Some(content) = content.as_object_mut() {
-                    content.insert("text/event-stream".into(), events);
-                }
-                content
+                let failure = failure::status(&mut self.schemas);
+                content::responses(schema, failure, &examples)
             }
-            false => media(schema, examples, false),
+            false => content::one(schema, &examples),
         };
         json!({ "description": description, "content": content })
     }
-}
 
-/// The fields that are query parameters.
-fn query_of(binding: &Binding, input: &MessageDescriptor) -> query::Query {
-    match &binding.body {
-        BodyField::Whole => query::Query::default(),
-        BodyField::None => query::of(input, &|field| in_path(binding, field)),
-        BodyField::Field(body) => {
-            let body = resolve(input, body);
-            let body = body.as_ref().map_or("", |field| field.name());
-            query::of(input, &|field| field == body || in_path(binding, field))
-        }
+    /// Of messages, the field that is the body.
+    fn parts<'m>(&self, messages: &'m [Value], field: &Option<FieldDescriptor>) -> Vec<&'m Value> {
+        let part = |message: &'m Value| match field {
+            Some(field) => message.get(self.schemas.name(field)),
+            None => Some(message),
+        };
+        messages.iter().filter_map(part).collect()
     }
 }
 
 /// Whether the path holds this field, a dotted path of the contract's names.
 fn in_path(binding: &Binding, field: &str) -> bool {
     binding.template.variables().iter().any(|variable| variable.field == field)
-}
-
-/// A body as JSON, or as a line of JSON for each message of a stream.
-fn media(schema: Value, examples: Vec<(&Example, Vec<&Value>)>, stream: bool) -> Value {
-    let examples: Map<_, _> = examples
-        .into_iter()
-        .filter_map(|(example, messages)| {
-            let value = if stream {
-                let lines: Vec<_> = messages.iter().map(|message| format!("{message}\n")).collect();
-                Value::from(lines.concat())
-            } else {
-                (*messages.first()?).clone()
-            };
-            let mut shown = Map::new();
-            if !example.summary.is_empty() {
-                shown.insert("summary".into(), example.summary.clone().into());
-            }
-            shown.insert("value".into(), value);
-            Some((example.name.clone(), shown.into()))
-        })
-        .collect();
-    let mut media = Map::from_iter([("schema".to_owned(), schema)]);
-    if !examples.is_empty() {
-        media.insert("examples".into(), examples.into());
-    }
-    let media_type = if stream { "application/x-ndjson" } else { "application/json" };
-    json!({ media_type: media })
-}
-
-/// Of a `google.api.HttpBody`, which is bytes of any type, the content.
-fn http_body(message: Option<&MessageDescriptor>) -> Option<Value> {
-    let any = || json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
-    (message?.full_name() == "google.api.HttpBody").then(any)
-}
-
-fn field_message(field: &FieldDescriptor) -> Option<MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(message) if !field.is_list() && map_entry(field).is_none() => Some(message),
-        _ => None,
-    }
 }
 
 /// What an example has at a dotted path of JSON names.

@@ -50,7 +50,7 @@ pub(super) struct Parameter {
 }
 
 impl Path {
-    pub(super) fn of(template: &Template, request: &MessageDescriptor) -> Self {
+    pub(super) fn of(template: &Template, request: &MessageDescriptor, proto_names: bool) -> Self {
         let mut path = Self { text: String::new(), parameters: Vec::new() };
         for (index, segment) in template.segments().iter().enumerate() {
             path.text.push('/');
@@ -65,6 +65,9 @@ impl Path {
             let variables = template.variables().iter();
             let variable = variables.rev().find(|variable| variable.segments.contains(&index));
             let name = match variable {
+                Some(variable) if variable.segments.len() == 1 && proto_names => {
+                    variable.field.clone()
+                }
                 Some(variable) if variable.segments.len() == 1 => json_path(request, variable),
                 _ => before(template, index).unwrap_or("segment").to_owned(),
             };
@@ -117,7 +120,7 @@ pub(super) fn resolve(message: &MessageDescriptor, dotted: &str) -> Option<Field
     }
 }
 
-/// The variable's field by its JSON names, as query parameters are called, too.
+/// The variable's field by its names in lowerCamelCase, as query parameters have them, too.
 fn json_path(request: &MessageDescriptor, variable: &Variable) -> String {
     let mut names = Vec::new();
     let mut dotted = variable.field.as_str();

@@ -21,19 +21,27 @@ pub(super) struct Query {
 
 /// A field of the request, or of a message in it.
 pub(super) struct Parameter {
-    /// Its path by JSON names, such as `book.title`.
+    /// Its path by the names that JSON has, such as `book.title`.
     pub(super) name: String,
     pub(super) field: FieldDescriptor,
     /// Whether it and all that it is in are required.
     pub(super) required: bool,
 }
 
-/// The fields of a request that are neither in its path nor in its body.
-pub(super) fn of(request: &MessageDescriptor, elsewhere: &dyn Fn(&str) -> bool) -> Query {
-    let mut query = Query::default();
-    let mut within = vec![request.clone()];
-    collect(&mut within, &Prefix::default(), elsewhere, &mut query);
-    query
+impl Query {
+    /// The fields of a request that are not `elsewhere`, which is asked with their dotted paths as
+    /// the contract has them.
+    pub(super) fn of(
+        request: &MessageDescriptor,
+        proto_names: bool,
+        elsewhere: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut query = Self::default();
+        let mut within = vec![request.clone()];
+        let prefix = Prefix { proto_names, ..Prefix::default() };
+        collect(&mut within, &prefix, elsewhere, &mut query);
+        query
+    }
 }
 
 #[derive(Default)]
@@ -41,6 +49,7 @@ struct Prefix {
     proto: String,
     json: String,
     optional: bool,
+    proto_names: bool,
 }
 
 fn collect(
@@ -52,7 +61,8 @@ fn collect(
     let Some(message) = within.last().cloned() else { return };
     for field in message.fields() {
         let proto = format!("{}{}", prefix.proto, field.name());
-        let name = format!("{}{}", prefix.json, field.json_name());
+        let name = if prefix.proto_names { field.name() } else { field.json_name() };
+        let name = format!("{}{name}", prefix.json);
         if elsewhere(&proto) {
             continue;
         }
@@ -64,8 +74,12 @@ fn collect(
             }
             Place::Within(inner) if within.len() < MAX_DEPTH && !within.contains(&inner) => {
                 within.push(inner);
-                let prefix =
-                    Prefix { proto: format!("{proto}."), json: format!("{name}."), optional };
+                let prefix = Prefix {
+                    proto: format!("{proto}."),
+                    json: format!("{name}."),
+                    optional,
+                    proto_names: prefix.proto_names,
+                };
                 collect(within, &prefix, elsewhere, query);
                 within.pop();
             }

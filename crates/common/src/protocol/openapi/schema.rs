@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::behavior::{Behavior, behaviors, is_deprecated};
 use super::comments::Comments;
 use super::well_known;
+use crate::protocol::rest::RestSettings;
 
 /// The decimals of an `int64`, whose JSON is a string.
 pub(super) const INT64: &str = "^(0|-?[1-9][0-9]{0,18})$";
@@ -20,6 +21,10 @@ pub(super) const NOT_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 /// is described once, with all that it refers to.
 pub(super) struct Schemas<'a> {
     comments: &'a Comments,
+    /// Fields have the contract's names instead of lowerCamelCase.
+    pub(super) proto_names: bool,
+    /// What a message does not have is passed over instead of refused.
+    ignore_unknown: bool,
     components: BTreeMap<String, Value>,
     named: HashSet<String>,
     pending: Vec<Definition>,
@@ -31,8 +36,20 @@ enum Definition {
 }
 
 impl<'a> Schemas<'a> {
-    pub(super) fn new(comments: &'a Comments) -> Self {
-        Self { comments, components: BTreeMap::new(), named: HashSet::new(), pending: Vec::new() }
+    pub(super) fn new(comments: &'a Comments, settings: RestSettings) -> Self {
+        Self {
+            comments,
+            proto_names: settings.proto_names,
+            ignore_unknown: settings.ignore_unknown,
+            components: BTreeMap::new(),
+            named: HashSet::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// The name of a field in JSON.
+    pub(super) fn name<'f>(&self, field: &'f FieldDescriptor) -> &'f str {
+        if self.proto_names { field.name() } else { field.json_name() }
     }
 
     /// Every schema that was referred to.
@@ -94,21 +111,26 @@ impl<'a> Schemas<'a> {
             schema.insert("deprecated".into(), true.into());
         }
         let properties: Map<_, _> =
-            fields.iter().map(|field| (field.json_name().to_owned(), self.field(field))).collect();
+            fields.iter().map(|field| (self.name(field).to_owned(), self.field(field))).collect();
         if !properties.is_empty() {
             schema.insert("properties".into(), properties.into());
         }
-        let required: Vec<_> =
-            fields.iter().filter(|field| is_required(field)).map(|f| f.json_name()).collect();
+        let required: Vec<_> = fields
+            .iter()
+            .filter(|field| is_required(field))
+            .map(|field| self.name(field))
+            .collect();
         if !required.is_empty() {
             schema.insert("required".into(), required.into());
         }
-        let exclusive: Map<_, _> = message.oneofs().flat_map(|oneof| exclusions(&oneof)).collect();
+        let exclusive: Map<_, _> =
+            message.oneofs().flat_map(|oneof| self.exclusions(&oneof)).collect();
         if !exclusive.is_empty() {
             schema.insert("dependentSchemas".into(), exclusive.into());
         }
-        // Readers refuse what a message does not have.
-        schema.insert("additionalProperties".into(), false.into());
+        if !self.ignore_unknown {
+            schema.insert("additionalProperties".into(), false.into());
+        }
         schema.into()
     }
 
@@ -220,7 +242,7 @@ impl<'a> Schemas<'a> {
             let others: Vec<_> = oneof
                 .fields()
                 .filter(|other| other != field)
-                .map(|other| format!("`{}`", other.json_name()))
+                .map(|other| format!("`{}`", self.name(&other)))
                 .collect();
             let comment = self.comments.of(&oneof);
             match others.as_slice() {
@@ -235,6 +257,20 @@ impl<'a> Schemas<'a> {
         let notes: Vec<_> = notes.collect();
         let notes = notes.join(" ");
         join([self.comments.of(field), &oneof.unwrap_or_default(), &notes], "\n\n")
+    }
+    /// For each member of a oneof: where it is, no other is.
+    fn exclusions(&self, oneof: &OneofDescriptor) -> Vec<(String, Value)> {
+        let members = oneof.fields().map(|field| self.name(&field).to_owned());
+        let members: Vec<_> = members.collect();
+        if oneof.is_synthetic() || members.len() < 2 {
+            return Vec::new();
+        }
+        let others = |member: &String| -> Map<_, _> {
+            let others = members.iter().filter(|other| *other != member);
+            others.map(|other| (other.clone(), false.into())).collect()
+        };
+        let rule = |member: &String| (member.clone(), json!({ "properties": others(member) }));
+        members.iter().map(rule).collect()
     }
 }
 
@@ -271,19 +307,6 @@ pub(super) fn is_required(field: &FieldDescriptor) -> bool {
 /// The oneof that the contract has written; `optional` makes one of its own.
 fn real_oneof(field: &FieldDescriptor) -> Option<OneofDescriptor> {
     field.containing_oneof().filter(|oneof| !oneof.is_synthetic())
-}
-
-/// For each member of a oneof: where it is, no other is.
-fn exclusions(oneof: &OneofDescriptor) -> Vec<(String, Value)> {
-    let members: Vec<_> = oneof.fields().map(|field| field.json_name().to_owned()).collect();
-    if oneof.is_synthetic() || members.len() < 2 {
-        return Vec::new();
-    }
-    let others = |member: &String| -> Map<_, _> {
-        let others = members.iter().filter(|other| *other != member);
-        others.map(|other| (other.clone(), false.into())).collect()
-    };
-    members.iter().map(|member| (member.clone(), json!({ "properties": others(member) }))).collect()
 }
 
 fn keys(kind: &Kind) -> Option<Value> {

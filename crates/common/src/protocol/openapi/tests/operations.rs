@@ -104,9 +104,12 @@ fn streams_are_lines_or_events() {
     let search = operation("/v1/books", "get");
     let content = search["responses"]["200"]["content"].as_object().unwrap();
     assert_eq!(content.keys().collect::<Vec<_>>(), ["application/x-ndjson", "text/event-stream"]);
+    let line = &content["application/x-ndjson"]["schema"]["properties"];
+    assert_eq!(line["result"]["$ref"], "#/components/schemas/library.v1.Book");
+    assert_eq!(line["error"]["$ref"], "#/components/schemas/google.rpc.Status");
     let import = operation("/library.v1.LibraryService/Import", "post");
     let content = import["requestBody"]["content"].as_object().unwrap();
-    assert_eq!(content.keys().collect::<Vec<_>>(), ["application/x-ndjson"]);
+    assert_eq!(content.keys().collect::<Vec<_>>(), ["application/x-ndjson", "application/json"]);
 }
 
 #[test]
@@ -171,4 +174,15 @@ fn examples_are_shown_where_they_belong() {
         moved["application/json"]["examples"]["away"]["value"],
         json!({ "otherShelf": "shelves/2" })
     );
+}
+
+#[test]
+fn names_are_those_that_the_service_uses() {
+    let settings = RestSettings { proto_names: true, ignore_unknown: true, ..Default::default() };
+    let document = document_with(&Options { settings, ..Options::default() });
+    let schemas = &document["components"]["schemas"];
+    assert!(schemas["library.v1.Book"]["properties"]["old_title"].is_object());
+    assert_eq!(schemas["library.v1.Book"].get("additionalProperties"), None);
+    let search = &document["paths"]["/v1/books"]["get"];
+    assert_eq!(names(search).last(), Some(&("query", "at_most")));
 }
