@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
-
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
@@ -84,11 +83,6 @@ impl Contracts {
     /// Every message of them, ready to be translated.
     pub fn schema(&self) -> &formats::Schema {
         &self.schema
-    }
-
-    /// The message of that full name, wherever the contracts declare it.
-    pub fn message(&self, full_name: &str) -> Option<formats::Message> {
-        self.schema.message(full_name)
     }
 
     /// The method of that path, such as `/hello.v1.HelloService/SayHello`.

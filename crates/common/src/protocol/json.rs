@@ -32,23 +32,6 @@ impl Codec {
     }
 }
 
-/// As the reference implementation of Connect reads JSON.
-const READ: ReadOptions = ReadOptions {
-    ignore_unknown: true,
-    max_depth: 100,
-    max_values: 10_000_000,
-    max_bytes: 64 << 20,
-};
-
-const WRITE: WriteOptions = WriteOptions {
-    emit_defaults: false,
-    proto_names: false,
-    enum_numbers: false,
-    max_depth: 100,
-    max_values: 10_000_000,
-    max_bytes: 64 << 20,
-};
-
 /// Makes gRPC's requests of JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
@@ -75,7 +58,9 @@ impl Requests {
         };
         let mut frame = Vec::with_capacity(HEADER_LEN + json.len());
         frame.extend_from_slice(&[0; HEADER_LEN]);
-        to_wire(&self.method.input, json, &READ, &mut frame)
+        // As the reference implementation of Connect reads JSON.
+        let options = ReadOptions { ignore_unknown: true, ..ReadOptions::default() };
+        to_wire(&self.method.input, json, &options, &mut frame)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         finish(frame, self.limit)
     }
@@ -98,7 +83,7 @@ impl Responses {
         let wire = message.payload();
         let mut frame = Vec::with_capacity(HEADER_LEN + 2 * wire.len() + 16);
         frame.extend_from_slice(&[0; HEADER_LEN]);
-        from_wire(&self.method.output, wire, &WRITE, &mut frame)
+        from_wire(&self.method.output, wire, &WriteOptions::default(), &mut frame)
             .map_err(|error| Status::internal(format!("response is no message: {error}")))?;
         let json = frame.get(HEADER_LEN..).unwrap_or_default();
         if let Some(encoding) = self.encoding

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -21,6 +21,7 @@ use tower::Service as _;
 use super::Shared;
 use super::batch::{Unbatched, batched};
 use super::executor::CallExecutor;
+use super::http1;
 use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
 use super::pieces::{InPieces, Pieces};
@@ -57,9 +58,17 @@ pub(super) async fn serve(
             drive(connection, |c| c.connection().graceful_shutdown(), &shared, phase).await
         }
         Ok(Ok((Version::Http1, io, peer))) => {
-            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
-            let connection = http1(&shared).serve_connection(TokioIo::new(io), service);
-            drive(connection, http1::Connection::graceful_shutdown, &shared, phase).await
+            let stack = stack::inbound(&shared.stack, peer);
+            let (connection, takeover) = http1::serve(io, stack, &shared.settings);
+            let end = http1::Serving::graceful_shutdown;
+            let served = drive(connection, end, &shared, phase.clone()).await;
+            if let Some(session) = takeover.take() {
+                tokio::select! {
+                    () = session => {}
+                    _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
+                }
+            }
+            served
         }
         Ok(Err(error)) => Err(error),
         Err(_elapsed) => Err("the peer took too long to say what it speaks".into()),
@@ -75,7 +84,7 @@ async fn open(
     addr: SocketAddr,
     shared: &Shared,
 ) -> Result<
-    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send, Arc<Peer>),
+    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + use<>, Arc<Peer>),
     BoxError,
 > {
     stream.set_nodelay(true)?;
@@ -122,16 +131,6 @@ fn http2(shared: &Shared) -> http2::Builder<CallExecutor> {
         .initial_connection_window_size(2 << 20)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
-    builder
-}
-
-fn http1(shared: &Shared) -> http1::Builder {
-    let settings = &shared.settings;
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.handshake_timeout)
-        .max_buf_size((settings.max_header_bytes as usize).max(8 * 1024));
     builder
 }
 

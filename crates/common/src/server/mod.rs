@@ -16,6 +16,7 @@ mod batch;
 mod connection;
 mod executor;
 pub mod health;
+mod http1;
 mod io;
 mod lifecycle;
 mod listener;

@@ -72,6 +72,7 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         rest,
         max_message_bytes: settings.max_message_bytes,
         docs,
+        cors: settings.cors.clone(),
     });
     let stack = InboundParts::new(
         contracts,

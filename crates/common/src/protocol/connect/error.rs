@@ -69,7 +69,8 @@ fn detail(contracts: &Contracts, any: &prost_types::Any) -> Value {
 /// A detail for people to read, if the contracts know it.
 fn debug(contracts: &Contracts, name: &str, wire: &[u8]) -> Option<Value> {
     let mut text = Vec::new();
-    from_wire(&contracts.message(name)?, wire, &WriteOptions::default(), &mut text).ok()?;
+    from_wire(&contracts.schema().message(name)?, wire, &WriteOptions::default(), &mut text)
+        .ok()?;
     serde_json::from_slice(&text).ok()
 }
 

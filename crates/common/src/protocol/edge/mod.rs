@@ -8,6 +8,7 @@ mod body;
 mod cors;
 mod detect;
 mod future;
+mod takeover;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tower::{Layer, Service};
 pub use body::{EdgeBody, EdgeRequest};
 pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
 pub use future::EdgeFuture;
+pub(crate) use takeover::Takeover;
 
 use super::contracts::Contracts;
 use super::rest::{self, Rest};
@@ -42,6 +44,8 @@ pub struct Parts {
     pub max_message_bytes: usize,
     /// The pages that describe them, if they are served.
     pub docs: Option<docs::Docs>,
+    /// Which pages may open a WebSocket.
+    pub cors: Option<CorsSettings>,
 }
 
 /// What a protocol makes of a request.
@@ -50,12 +54,18 @@ pub(crate) enum Arrival {
     Call { request: Request<Body>, answer: Answer },
     /// An answer that needs no call.
     Answered(Response<Body>),
+    /// A call whose connection is taken over: this is answered, and gRPC's response goes to what
+    /// runs from then on.
+    TakenOver { request: Request<Body>, response: Response<Body>, run: Run },
 }
 
 /// Makes a protocol's response of gRPC's. It is a future because some need to see how the call
 /// ends before they can say anything.
 pub(crate) type Answer =
     Box<dyn FnOnce(Response<Body>) -> BoxFuture<'static, Response<Body>> + Send>;
+
+/// Is given gRPC's response, and begins what runs on the connection.
+pub(crate) type Run = Box<dyn FnOnce(BoxFuture<'static, Response<Body>>) + Send>;
 
 /// Adds [`Edge`].
 #[derive(Clone, Debug)]
@@ -86,6 +96,7 @@ pub struct Edge<S> {
 impl<S, B, RB> Service<Request<B>> for Edge<S>
 where
     S: Service<Request<EdgeRequest<B>>, Response = Response<RB>, Error = Infallible>,
+    S::Future: Send + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     RB: HttpBody<Data = Bytes> + Send + 'static,
@@ -122,6 +133,14 @@ where
                 EdgeFuture::translated(call, answer)
             }
             Arrival::Answered(response) => EdgeFuture::answered(response),
+            Arrival::TakenOver { request, response, run } => {
+                let call = self.inner.call(request.map(EdgeRequest::translated));
+                run(Box::pin(async move {
+                    let Ok(response) = call.await;
+                    response.map(Body::new)
+                }));
+                EdgeFuture::answered(response)
+            }
         }
     }
 }

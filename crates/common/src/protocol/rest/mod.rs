@@ -16,6 +16,7 @@ mod route;
 mod routes;
 pub mod template;
 mod values;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -130,6 +131,9 @@ pub(crate) fn accept(parts: &Arc<Parts>, request: Request<Body>) -> Arrival {
 fn arrive(parts: &Arc<Parts>, request: Request<Body>) -> Result<Arrival, Refusal> {
     let rest = &parts.rest;
     let (mut head, body) = request.into_parts();
+    if websocket::is_asked(&head) {
+        return websocket::arrive(parts, head);
+    }
     let path = head.uri.path();
     let (route, path) = match rest.find(&head.method, path) {
         Ok(found) => found,

@@ -46,6 +46,9 @@ pub(super) enum Found<'r, 'p, R> {
 /// The most routes that are named to who took none of them.
 const NEAR: usize = 5;
 
+/// The most routes of which these are picked.
+const LOOKED_AT: usize = 50;
+
 /// What is compared of a segment that no route has, to find those that are near.
 const COMPARED: usize = 64;
 
@@ -126,11 +129,6 @@ impl<R> Routes<R> {
         }
     }
 
-    /// Every route.
-    pub(super) fn all(&self) -> impl Iterator<Item = &R> {
-        self.ends.iter().map(|end| &end.route)
-    }
-
     /// Finds the route of a request.
     pub(super) fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'_, 'p, R> {
         let takes = |end: &End<R>| end.method.as_ref().is_none_or(|own| own == method);
@@ -143,16 +141,20 @@ impl<R> Routes<R> {
             false
         });
         if methods.is_empty() {
-            return Found::Nothing(self.near(path));
+            return Found::Nothing(self.near(method, path));
         }
         methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         methods.dedup();
         Found::OtherMethods(methods)
     }
 
-    /// The first route with this path, by any method, that is `wanted`.
-    pub(super) fn find_any(&self, path: &str, wanted: impl Fn(&R) -> bool) -> Option<&R> {
-        self.search(path, &mut |end| wanted(&end.route)).map(|(end, _)| &end.route)
+    /// The first route with this path, by any method, that is `wanted`, and the path less its verb.
+    pub(super) fn find_any<'p>(
+        &self,
+        path: &'p str,
+        wanted: impl Fn(&R) -> bool,
+    ) -> Option<(&R, &'p str)> {
+        self.search(path, &mut |end| wanted(&end.route)).map(|(end, path)| (&end.route, path))
     }
 
     /// The best end for a path that is taken. A colon in the last segment begins a verb if a route
@@ -210,8 +212,9 @@ impl<R> Routes<R> {
         ends.filter(|end| end.verb.as_deref() == verb).find(|end| take(end))
     }
 
-    /// Routes that begin as the path does, those first whose next segment is most like its next.
-    fn near(&self, path: &str) -> Vec<&R> {
+    /// Routes that begin as the path does, those first that take the method, and of these those
+    /// whose next segment is most like the path's.
+    pub(super) fn near(&self, method: &Method, path: &str) -> Vec<&R> {
         let Some(mut node) = self.nodes.first() else {
             return Vec::new();
         };
@@ -230,31 +233,27 @@ impl<R> Routes<R> {
         let mut children: Vec<_> =
             node.literals.iter().map(|(text, next)| (likeness(text), *next)).collect();
         children.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut near = Vec::new();
-        self.collect(&[&node.ends, &node.rests], &mut near);
+        let mut near: Vec<usize> = Vec::new();
+        near.extend(node.ends.iter().chain(&node.rests));
         for next in children.into_iter().map(|(_, next)| next).chain(node.one) {
             self.below(next, &mut near);
         }
-        near
+        let mut near: Vec<_> = near.into_iter().filter_map(|end| self.ends.get(end)).collect();
+        near.sort_by_key(|end| end.method.as_ref().is_some_and(|own| own != method));
+        near.into_iter().take(NEAR).map(|end| &end.route).collect()
     }
 
-    fn below<'r>(&'r self, node: usize, routes: &mut Vec<&'r R>) {
+    fn below(&self, node: usize, ends: &mut Vec<usize>) {
         let Some(node) = self.nodes.get(node) else {
             return;
         };
-        self.collect(&[&node.ends, &node.rests], routes);
+        ends.extend(node.ends.iter().chain(&node.rests));
         for next in node.literals.iter().map(|(_, next)| *next).chain(node.one) {
-            if routes.len() >= NEAR {
+            if ends.len() >= LOOKED_AT {
                 return;
             }
-            self.below(next, routes);
+            self.below(next, ends);
         }
-    }
-
-    fn collect<'r>(&'r self, ends: &[&[usize]], routes: &mut Vec<&'r R>) {
-        let ends = ends.iter().flat_map(|ends| ends.iter());
-        let found = ends.filter_map(|end| self.ends.get(*end)).map(|end| &end.route);
-        routes.extend(found.take(NEAR.saturating_sub(routes.len())));
     }
 }
 
