@@ -68,7 +68,10 @@ fn compiled(folder: &Path) -> anyhow::Result<DescriptorPool> {
     files.sort();
     let mut compiler = protox::Compiler::new([folder])?;
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(&files).map_err(|error| anyhow::anyhow!("--proto: {error:?}"))?;
+    compiler.open_files(&files).map_err(|error| match error.file() {
+        Some(file) => anyhow::anyhow!("{}: {error}", folder.join(file).display()),
+        None => anyhow::Error::from(error),
+    })?;
     Ok(compiler.descriptor_pool())
 }
 

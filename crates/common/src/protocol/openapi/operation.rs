@@ -88,7 +88,11 @@ impl Writer<'_> {
             (false, false) => "",
             (false, true) => "The response is a stream of messages.",
             (true, false) => "The request is a stream of messages.",
-            (true, true) => "Request and response are streams of messages.",
+            (true, true) => {
+                "Request and response are streams of messages. For both at once, a WebSocket at \
+                 this path takes each request as a text message, and an empty one as their end; it \
+                 answers with what the lines of the response would be."
+            }
         };
         let more = match more {
             true => {
