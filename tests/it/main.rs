@@ -12,6 +12,7 @@ mod calls;
 mod channel;
 mod compression;
 mod deadline;
+mod examples;
 mod interop;
 mod lifecycle;
 mod limits;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use examples::{Examples, Problem};
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
 
 /// The methods that a server serves, and every message of their contracts.
@@ -10,6 +11,7 @@ use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
 pub struct Contracts {
     pool: DescriptorPool,
     methods: HashMap<String, Arc<Method>>,
+    examples: Examples,
 }
 
 /// A method, ready for messages to be translated.
@@ -51,7 +53,25 @@ impl Contracts {
                 Some((path, Arc::new(method)))
             })
             .collect();
-        Ok(Self { pool, methods })
+        Ok(Self { pool, methods, examples: Examples::default() })
+    }
+
+    /// Reads files of examples, each given as its path below the root of the contracts and its
+    /// text.
+    ///
+    /// # Errors
+    /// Everything in them that does not fit.
+    pub fn with_examples<'a>(
+        mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Vec<Problem>> {
+        self.examples = Examples::read(files, &self.pool)?;
+        Ok(self)
+    }
+
+    /// The examples of the contracts.
+    pub fn examples(&self) -> &Examples {
+        &self.examples
     }
 
     /// Everything that the contracts declare.

@@ -54,6 +54,8 @@ use lifecycle::Lifecycle;
 pub struct Server {
     name: String,
     contracts: Vec<Bytes>,
+    /// Paths and texts.
+    examples: Vec<(String, String)>,
     router: Router,
     settings: Option<ServerSettings>,
     metrics: Metrics,
@@ -83,6 +85,9 @@ pub enum ServerError {
     /// The same, where they contradict each other.
     #[error("contracts")]
     Schema(#[from] prost_reflect::DescriptorError),
+    /// The files given to [`Server::examples`].
+    #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Examples(Vec<examples::Problem>),
     /// The rules that they state.
     #[error(transparent)]
     Rules(#[from] rules::RuleError),
@@ -109,6 +114,7 @@ impl Server {
         Self {
             name: name.into(),
             contracts: Vec::new(),
+            examples: Vec::new(),
             router: Router::default(),
             settings: None,
             metrics: Metrics::global().clone(),
@@ -121,6 +127,17 @@ impl Server {
     #[must_use]
     pub fn contracts(mut self, descriptors: impl Into<Bytes>) -> Self {
         self.contracts.push(descriptors.into());
+        self
+    }
+
+    /// The files of examples that stand beside the contracts, each as its path below their root,
+    /// such as `hello/v1/hello.examples.yaml`, and its text.
+    #[must_use]
+    pub fn examples<P: Into<String>, T: Into<String>>(
+        mut self,
+        files: impl IntoIterator<Item = (P, T)>,
+    ) -> Self {
+        self.examples.extend(files.into_iter().map(|(path, text)| (path.into(), text.into())));
         self
     }
 

@@ -60,6 +60,8 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
     let served = |name: &str| server.router.names().any(|served| served == name);
     let contracts = Contracts::new(server.contracts.iter().map(AsRef::as_ref), served)?;
+    let files = server.examples.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let contracts = contracts.with_examples(files).map_err(ServerError::Examples)?;
     let validation = ValidationLayer::new(&contracts)?;
     let edge = EdgeLayer::new(edge::Parts { contracts });
     let stack = InboundParts::new(
