@@ -1,13 +1,16 @@
 //! `ahoy docs`: OpenAPI documents and pages as files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ahoy::protocol::docs;
 use ahoy::protocol::openapi::Options;
 use anyhow::Context as _;
+use examples::Examples;
 use prost_reflect::DescriptorPool;
+
+use crate::folder::Folder;
 
 /// Writes OpenAPI documents and a page for each as files
 ///
@@ -20,7 +23,7 @@ pub(crate) struct DocsArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Describes the .proto files below this folder [default: the contracts of this command]
+    /// Describes the contracts in this folder, with the examples beside them [default: the contracts of this command]
     #[arg(long, value_name = "DIR")]
     proto: Option<PathBuf>,
 
@@ -42,12 +45,22 @@ impl DocsArgs {
     }
 
     fn write(self) -> anyhow::Result<()> {
-        let pool = match &self.proto {
-            Some(folder) => compiled(folder)?,
-            None => DescriptorPool::decode(contracts::FILE_DESCRIPTOR_SET)?,
-        };
+        let (pool, names, examples);
+        match &self.proto {
+            Some(folder) => {
+                let folder = Folder::load(folder, &[])?;
+                (pool, names, examples) = (folder.pool, folder.services, folder.examples);
+            }
+            None => {
+                pool = DescriptorPool::decode(contracts::FILE_DESCRIPTOR_SET)?;
+                names = pool.services().map(|service| service.full_name().to_owned()).collect();
+                examples = Examples::read(contracts::EXAMPLES.iter().copied(), &pool)
+                    .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+            }
+        }
+        let services = pool.services().filter(|s| names.iter().any(|name| name == s.full_name()));
         let server = self.server.as_deref().unwrap_or("/");
-        let files = docs::site(pool.services(), &Options { server, ..Options::default() })?;
+        let files = docs::site(services, &Options { server, ..Options::new(&examples) })?;
         for (name, bytes) in &files {
             let path = self.out.join(name);
             let written = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -58,35 +71,6 @@ impl DocsArgs {
         println!("{}", self.out.join("index.html").display());
         Ok(())
     }
-}
-
-/// Every contract below a folder, which imports are relative to.
-fn compiled(folder: &Path) -> anyhow::Result<DescriptorPool> {
-    let mut files = Vec::new();
-    find(folder, &mut files).with_context(|| format!("cannot read {}", folder.display()))?;
-    anyhow::ensure!(!files.is_empty(), "there is no .proto file below {}", folder.display());
-    files.sort();
-    let mut compiler = protox::Compiler::new([folder])?;
-    compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(&files).map_err(|error| match error.file() {
-        Some(file) => anyhow::anyhow!("{}: {error}", folder.join(file).display()),
-        None => anyhow::Error::from(error),
-    })?;
-    Ok(compiler.descriptor_pool())
-}
-
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        // Not through links, which may lead in a circle.
-        if entry.file_type()?.is_dir() {
-            find(&path, files)?;
-        } else if path.extension() == Some("proto".as_ref()) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 fn parse_server(text: &str) -> Result<String, String> {

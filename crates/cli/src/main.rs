@@ -2,8 +2,11 @@
 
 mod call;
 mod docs;
+mod folder;
 mod health;
+mod mock;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -12,7 +15,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the example services and calls any gRPC server.
+/// Runs the example services, mocks contracts, and calls and tests any gRPC server.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy", version, propagate_version = true)]
 struct Cli {
@@ -26,6 +29,8 @@ enum Command {
     Call(call::CallArgs),
     Health(health::HealthArgs),
     Docs(docs::DocsArgs),
+    Mock(mock::MockArgs),
+    Test(verify::TestArgs),
     Greeter(serve::GreeterArgs),
     Caller(serve::CallerArgs),
 }
@@ -36,6 +41,8 @@ fn main() -> ExitCode {
         Command::Call(args) => call::main(args),
         Command::Health(args) => args.run(),
         Command::Docs(args) => args.run(),
+        Command::Mock(args) => args.run(),
+        Command::Test(args) => args.run(),
         Command::Greeter(args) => args.run(),
         Command::Caller(args) => args.run(),
     }

@@ -27,17 +27,21 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
+use crate::layers::validation::{ValidatedResponse, Validation, ValidationLayer};
 use crate::protocol::contracts::Contracts;
 use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
-pub(crate) type Inbound =
-    Cors<Edge<ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>>>;
+pub(crate) type Inbound = Cors<
+    Edge<
+        ServerTelemetry<InboundCompression<Deadline<MessageLimit<Validation<CatchPanic<Router>>>>>>,
+    >,
+>;
 
 /// What it answers with.
 pub(crate) type InboundBody =
-    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>>;
+    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<ValidatedResponse<CatchPanicBody<Body>>>>>>;
 
 /// The stack of calls that go out.
 pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Deadline<Call>>>>;
@@ -51,6 +55,7 @@ pub(crate) struct InboundParts {
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
     limits: MessageLimitLayer,
+    validation: ValidationLayer,
 }
 
 impl InboundParts {
@@ -59,6 +64,7 @@ impl InboundParts {
         edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
+        validation: ValidationLayer,
         settings: &ServerSettings,
         per_message: bool,
     ) -> Self {
@@ -72,6 +78,7 @@ impl InboundParts {
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
             limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
+            validation,
         }
     }
 }
@@ -91,6 +98,8 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
         .layer(parts.limits.clone())
+        // Inside of the limit: it holds a message as a whole.
+        .layer(parts.validation.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.
         .layer(CatchPanicLayer)
         .service(parts.router.clone())

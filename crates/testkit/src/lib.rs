@@ -6,4 +6,5 @@
 pub mod bad;
 pub mod conformance;
 pub mod interop;
+pub mod ruled;
 pub mod tls;

@@ -53,7 +53,7 @@ where
 /// The services, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Router {
-    services: Arc<HashMap<&'static str, Arc<dyn Route>>>,
+    services: Arc<HashMap<String, Arc<dyn Route>>>,
 }
 
 impl Router {
@@ -64,11 +64,21 @@ impl Router {
         S: NamedService + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        Arc::make_mut(&mut self.services).insert(S::NAME, Arc::new(Mounted(service)));
+        self.route(S::NAME.to_owned(), service);
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.services.keys().copied()
+    /// Adds what serves the methods of a service of that full name.
+    pub(super) fn route<S>(&mut self, name: String, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Arc::make_mut(&mut self.services).insert(name, Arc::new(Mounted(service)));
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
     }
 
     fn find(&self, path: &str) -> Option<&Arc<dyn Route>> {

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use examples::Examples;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 use serde_json::Value;
 
 use super::html::{escape, first_paragraph};
-use crate::protocol::openapi::{Comments, Example};
+use crate::protocol::openapi::Comments;
 use crate::protocol::rest::binding::{Binding, BodyField};
 
 /// There is no script, and nothing from elsewhere.
@@ -36,7 +37,7 @@ impl Place<'_> {
 pub(super) fn page<'a>(
     documents: impl Iterator<Item = (&'a str, &'a [ServiceDescriptor])>,
     place: &Place<'_>,
-    examples: &dyn Fn(&MethodDescriptor) -> Vec<Example>,
+    examples: &Examples,
 ) -> String {
     let mut body = String::new();
     for (name, services) in documents {
@@ -66,12 +67,7 @@ pub(super) fn page<'a>(
     )
 }
 
-fn service(
-    body: &mut String,
-    service: &ServiceDescriptor,
-    place: &Place<'_>,
-    examples: &dyn Fn(&MethodDescriptor) -> Vec<Example>,
-) {
+fn service(body: &mut String, service: &ServiceDescriptor, place: &Place<'_>, examples: &Examples) {
     let comments = Comments::new(service.parent_pool());
     let _ = write!(
         body,
@@ -102,8 +98,9 @@ fn service(
     }
     body.push_str("</table></div>\n");
     if let Some(method) = to_try(service) {
-        let request = examples(&method).into_iter().next();
-        let request = request.and_then(|example| example.requests.into_iter().next());
+        let path = examples::path_of(&method);
+        let request = examples.for_method(&path).next();
+        let request = request.and_then(|example| example.requests.first().cloned());
         let request = request.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let _ = write!(body, "<h4>Call {}</h4>\n", escape(method.name()));
         for (protocol, command) in calls(&method, &request, place) {
@@ -145,7 +142,7 @@ fn calls(
     }
     calls.push(("gRPC", format!("grpcurl {plaintext}-d {json} {} {name}", quote(host))));
     calls.push((
-        "gRPC, Connect or gRPC-Web",
+        "gRPC, or with another --protocol Connect or gRPC-Web",
         format!("buf curl --protocol grpc {prior}-d {json} {}", quote(&format!("{base}/{name}"))),
     ));
     calls

@@ -20,25 +20,22 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use prost_reflect::{MethodDescriptor, ServiceDescriptor};
+use prost_reflect::ServiceDescriptor;
 
 pub use site::{Site, SiteError, site};
 
 use self::asset::Asset;
 use super::contracts::Contracts;
-use super::openapi::{self, Example};
+use super::openapi;
 use super::rest::{BindingError, RestSettings};
 use crate::body::Body;
-
-/// The examples of a method.
-pub type Examples = Arc<dyn Fn(&MethodDescriptor) -> Vec<Example> + Send + Sync>;
 
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The pages of a server.
 pub struct Docs {
     documents: BTreeMap<String, Document>,
-    examples: Examples,
+    contracts: Arc<Contracts>,
     settings: RestSettings,
     secure: bool,
 }
@@ -61,12 +58,7 @@ static SCRIPT_FILE: LazyLock<Asset> =
 
 impl Docs {
     /// For what a server serves; `secure` is whether clients need TLS.
-    pub fn new(
-        contracts: &Contracts,
-        settings: RestSettings,
-        secure: bool,
-        examples: Examples,
-    ) -> Self {
+    pub fn new(contracts: Arc<Contracts>, settings: RestSettings, secure: bool) -> Self {
         let mut services: Vec<_> =
             contracts.methods().map(|method| method.descriptor.parent_service().clone()).collect();
         services.sort_by(|one, other| one.full_name().cmp(other.full_name()));
@@ -75,7 +67,7 @@ impl Docs {
         let documents = documents
             .map(|(name, services)| (name, Document { services, files: OnceLock::new() }))
             .collect();
-        Self { documents, examples, settings, secure }
+        Self { documents, contracts, settings, secure }
     }
 
     fn files(&self, name: &str) -> Option<Result<&Files, &BindingError>> {
@@ -83,8 +75,7 @@ impl Docs {
         let files = document.files.get_or_init(|| {
             let options = openapi::Options {
                 settings: self.settings,
-                examples: &*self.examples,
-                ..openapi::Options::default()
+                ..openapi::Options::new(self.contracts.examples())
             };
             let value = openapi::document(name, &document.services, &options)?;
             Ok(Files {
@@ -161,7 +152,7 @@ impl Docs {
         let documents =
             documents.map(|(name, document)| (name.as_str(), document.services.as_slice()));
         let place = index::Place { secure: self.secure, host, prefix: "", reference: "docs" };
-        let html = index::page(documents, &place, &*self.examples);
+        let html = index::page(documents, &place, self.contracts.examples());
         let mut response = match *request.method() {
             Method::HEAD => Response::new(Body::default()),
             _ => Response::new(Body::new(Full::new(Bytes::from(html)))),

@@ -1,9 +1,10 @@
 //! Bodies: one message, or a stream of them.
 
+use examples::Example;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::example::Example;
+use super::failure;
 use super::schema::map_entry;
 
 /// The messages of examples.
@@ -11,33 +12,35 @@ pub(super) type Shown<'a> = Vec<(&'a Example, Vec<&'a Value>)>;
 
 /// One message.
 pub(super) fn one(schema: Value, shown: &Shown<'_>) -> Value {
-    let examples = examples(shown, |messages| messages.first().map(|message| (*message).clone()));
+    let examples =
+        examples(shown, |_, messages| messages.first().map(|message| (*message).clone()));
     json!({ "application/json": media(schema, examples) })
 }
 
 /// The messages that a client sends.
 pub(super) fn requests(schema: Value, shown: &Shown<'_>) -> Value {
-    let lines = examples(shown, |messages| Some(lines(messages.iter().copied())));
-    let list = examples(shown, |messages| Some(json!(messages)));
+    let lines = examples(shown, |_, messages| Some(lines(messages.iter().copied())));
+    let list = examples(shown, |_, messages| Some(json!(messages)));
     json!({
         "application/x-ndjson": media(schema.clone(), lines),
         "application/json": media(json!({ "type": "array", "items": schema }), list),
     })
 }
 
-/// The messages that a server sends, `failure` being what follows the last one if the call fails.
+/// The messages that a server sends, `status` being what follows the last one if the call fails.
 /// The schema of a media type is that of each line, or of the data of each event: OpenAPI 3.1 has
 /// no other word for it.
-pub(super) fn responses(schema: Value, failure: Value, shown: &Shown<'_>) -> Value {
-    let wrapped = |message: &&Value| json!({ "result": message });
-    let lines = examples(shown, |messages| {
-        let wrapped: Vec<_> = messages.iter().map(wrapped).collect();
-        Some(lines(wrapped.iter()))
+pub(super) fn responses(schema: Value, status: Value, shown: &Shown<'_>) -> Value {
+    let lines = examples(shown, |example, messages| {
+        let results = messages.iter().map(|message| json!({ "result": message }));
+        let failed = (!example.status.is_ok()).then(|| json!({ "error": failure::value(example) }));
+        let all: Vec<_> = results.chain(failed).collect();
+        Some(lines(all.iter()))
     });
     let line = json!({
         "type": "object",
         "description": "A line: a message, or why the call failed, which is the last one.",
-        "properties": { "result": schema.clone(), "error": failure },
+        "properties": { "result": schema.clone(), "error": status },
         "additionalProperties": false,
     });
     json!({
@@ -68,13 +71,16 @@ fn media(schema: Value, examples: Map<String, Value>) -> Value {
     }
 }
 
-fn examples(shown: &Shown<'_>, value: impl Fn(&[&Value]) -> Option<Value>) -> Map<String, Value> {
+fn examples(
+    shown: &Shown<'_>,
+    value: impl Fn(&Example, &[&Value]) -> Option<Value>,
+) -> Map<String, Value> {
     let examples = shown.iter().filter_map(|(example, messages)| {
         let mut shown = Map::new();
-        if !example.summary.is_empty() {
-            shown.insert("summary".into(), example.summary.clone().into());
+        if !example.description.is_empty() {
+            shown.insert("summary".into(), example.description.trim().into());
         }
-        shown.insert("value".into(), value(messages)?);
+        shown.insert("value".into(), value(example, messages)?);
         Some((example.name.clone(), shown.into()))
     });
     examples.collect()

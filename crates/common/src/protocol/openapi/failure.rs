@@ -1,9 +1,10 @@
 //! The answers of a call that failed.
 
+use examples::status::CODES;
+use examples::{Example, Status};
 use serde_json::{Map, Value, json};
 use tonic::Code;
 
-use super::example::{Example, Outcome};
 use super::schema::Schemas;
 use crate::protocol::rest::http_code;
 
@@ -11,26 +12,6 @@ use crate::protocol::rest::http_code;
 const STATUS: &str = "google.rpc.Status";
 /// The name of the response of every failure that is not described on its own.
 const ERROR: &str = "Error";
-
-/// The codes, by the names that contracts use.
-const CODES: [(Code, &str); 16] = [
-    (Code::Cancelled, "CANCELLED"),
-    (Code::Unknown, "UNKNOWN"),
-    (Code::InvalidArgument, "INVALID_ARGUMENT"),
-    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-    (Code::NotFound, "NOT_FOUND"),
-    (Code::AlreadyExists, "ALREADY_EXISTS"),
-    (Code::PermissionDenied, "PERMISSION_DENIED"),
-    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
-    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
-    (Code::Aborted, "ABORTED"),
-    (Code::OutOfRange, "OUT_OF_RANGE"),
-    (Code::Unimplemented, "UNIMPLEMENTED"),
-    (Code::Internal, "INTERNAL"),
-    (Code::Unavailable, "UNAVAILABLE"),
-    (Code::DataLoss, "DATA_LOSS"),
-    (Code::Unauthenticated, "UNAUTHENTICATED"),
-];
 
 /// The `responses` of a document: what operations refer to.
 pub(super) fn shared(schemas: &mut Schemas<'_>) -> Value {
@@ -45,37 +26,30 @@ pub(super) fn shared(schemas: &mut Schemas<'_>) -> Value {
 pub(super) fn responses(
     schemas: &mut Schemas<'_>,
     comments: &[&str],
-    examples: &[Example],
+    examples: &[&Example],
 ) -> Map<String, Value> {
-    let failures = examples.iter().filter_map(|example| match &example.outcome {
-        Outcome::Failure { code, message, details } => Some((example, *code, message, details)),
-        Outcome::Responses(_) => None,
-    });
-    let failures: Vec<_> = failures.collect();
-    let named = CODES.iter().filter(|(code, name)| {
+    // One that has answered before is a line of a stream.
+    let failed = |example: &&&Example| !example.status.is_ok() && example.responses.is_empty();
+    let failures: Vec<_> = examples.iter().filter(failed).collect();
+    let mut by_status: Vec<(u16, Vec<(i32, &str)>)> = Vec::new();
+    for (code, name) in (0..).zip(CODES).skip(1) {
         let said = comments.iter().any(|comment| says(comment, name));
-        said || failures.iter().any(|(_, failure, ..)| failure == code)
-    });
-    let mut by_status: Vec<(u16, Vec<(Code, &str)>)> = Vec::new();
-    for (code, name) in named {
-        let status = http_code(*code).as_u16();
+        if !said && !failures.iter().any(|example| example.status.code == code) {
+            continue;
+        }
+        let status = http_code(Code::from_i32(code)).as_u16();
         match by_status.iter_mut().find(|(known, _)| *known == status) {
-            Some((_, codes)) => codes.push((*code, name)),
-            None => by_status.push((status, vec![(*code, name)])),
+            Some((_, codes)) => codes.push((code, name)),
+            None => by_status.push((status, vec![(code, name)])),
         }
     }
     by_status.sort_unstable_by_key(|(status, _)| *status);
 
     let mut responses = Map::new();
     for (status, codes) in by_status {
-        let of_status =
-            failures.iter().filter(|(_, code, ..)| codes.iter().any(|(c, _)| c == code));
-        let shown: Vec<_> = of_status
-            .map(|(example, code, message, details)| {
-                let value = json!({ "code": *code as i32, "message": message, "details": details });
-                (example.name.as_str(), example.summary.as_str(), value)
-            })
-            .collect();
+        let shown = failures.iter().map(|example| **example);
+        let shown = shown.filter(|example| codes.iter().any(|(c, _)| *c == example.status.code));
+        let shown: Vec<_> = shown.collect();
         let names: Vec<_> = codes.iter().map(|(_, name)| format!("`{name}`")).collect();
         responses.insert(
             status.to_string(),
@@ -90,16 +64,20 @@ pub(super) fn responses(
     responses
 }
 
-fn content(schemas: &mut Schemas<'_>, examples: &[(&str, &str, Value)]) -> Value {
+/// What an example's failure is answered with.
+pub(super) fn value(example: &Example) -> Value {
+    let Status { code, message, details } = &example.status;
+    json!({ "code": code, "message": message.as_deref().unwrap_or_default(), "details": details })
+}
+
+fn content(schemas: &mut Schemas<'_>, examples: &[&Example]) -> Value {
     let mut media = Map::from_iter([("schema".to_owned(), status(schemas))]);
     if !examples.is_empty() {
-        let examples: Map<_, _> = examples
-            .iter()
-            .map(|(name, summary, value)| {
-                ((*name).to_owned(), json!({ "summary": summary, "value": value }))
-            })
-            .collect();
-        media.insert("examples".into(), examples.into());
+        let shown = examples.iter().map(|example| {
+            let summary = example.description.trim();
+            (example.name.clone(), json!({ "summary": summary, "value": value(example) }))
+        });
+        media.insert("examples".into(), shown.collect::<Map<_, _>>().into());
     }
     json!({ "application/json": media })
 }
@@ -109,8 +87,8 @@ pub(super) fn status(schemas: &mut Schemas<'_>) -> Value {
     let detail = schemas
         .own("google.protobuf.Any", || super::well_known::schema("google.protobuf.Any").into());
     schemas.own(STATUS, || {
-        let codes: Vec<_> =
-            CODES.iter().map(|(code, name)| format!("{} {name}", *code as i32)).collect();
+        let codes = CODES.iter().enumerate().skip(1);
+        let codes: Vec<_> = codes.map(|(code, name)| format!("{code} {name}")).collect();
         json!({
             "type": "object",
             "description": "Why a call failed.",

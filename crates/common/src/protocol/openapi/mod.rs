@@ -7,7 +7,6 @@
 mod behavior;
 mod comments;
 mod content;
-mod example;
 mod failure;
 mod operation;
 mod path;
@@ -19,12 +18,12 @@ mod well_known;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use examples::Examples;
 use http::Method;
-use prost_reflect::{MethodDescriptor, ServiceDescriptor};
+use prost_reflect::ServiceDescriptor;
 use serde_json::{Map, Value, json};
 
 pub(crate) use comments::Comments;
-pub use example::{Example, Outcome};
 
 use self::operation::{Described, Writer};
 use self::path::Path;
@@ -37,13 +36,14 @@ pub struct Options<'a> {
     pub server: &'a str,
     /// How the services read and write JSON.
     pub settings: RestSettings,
-    /// The examples of a method.
-    pub examples: &'a dyn Fn(&MethodDescriptor) -> Vec<Example>,
+    /// The examples of the contracts.
+    pub examples: &'a Examples,
 }
 
-impl Default for Options<'_> {
-    fn default() -> Self {
-        Self { server: "/", settings: RestSettings::default(), examples: &|_| Vec::new() }
+impl<'a> Options<'a> {
+    /// For services that are where the document is from, and do as they do by default.
+    pub fn new(examples: &'a Examples) -> Self {
+        Self { server: "/", settings: RestSettings::default(), examples }
     }
 }
 
@@ -93,7 +93,8 @@ pub fn document(
         };
         tags.push(json!({ "name": tag, "description": comments.of(service) }));
         for method in service.methods() {
-            let examples = (options.examples)(&method);
+            let path = examples::path_of(&method);
+            let examples: Vec<_> = options.examples.for_method(&path).collect();
             let described = Described { method: &method, tag, examples: &examples };
             for (index, binding) in Binding::of(&method)?.iter().enumerate() {
                 let id = match index {

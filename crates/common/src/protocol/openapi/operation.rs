@@ -1,11 +1,11 @@
 //! A binding of a method as an OpenAPI operation.
 
+use examples::Example;
 use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::comments::Comments;
 use super::content;
-use super::example::{Example, Outcome};
 use super::failure;
 use super::path::{self, Path, resolve};
 use super::query::{self, Query};
@@ -22,7 +22,7 @@ pub(super) struct Writer<'a> {
 pub(super) struct Described<'a> {
     pub(super) method: &'a MethodDescriptor,
     pub(super) tag: &'a str,
-    pub(super) examples: &'a [Example],
+    pub(super) examples: &'a [&'a Example],
 }
 
 impl Writer<'_> {
@@ -191,7 +191,7 @@ impl Writer<'_> {
             None => self.schemas.message(&input),
         };
         let examples = described.examples.iter();
-        let examples = examples.map(|example| (example, self.parts(&example.requests, &field)));
+        let examples = examples.map(|example| (*example, self.parts(&example.requests, &field)));
         let examples = examples.collect();
         let content = match described.method.is_client_streaming() {
             true => content::requests(schema, &examples),
@@ -220,10 +220,10 @@ impl Writer<'_> {
             Some(field) => self.schemas.field(field),
             None => self.schemas.message(&output),
         };
-        let examples = described.examples.iter().filter_map(|example| match &example.outcome {
-            Outcome::Responses(messages) => Some((example, self.parts(messages, &field))),
-            Outcome::Failure { .. } => None,
-        });
+        let answered =
+            |example: &&&Example| example.status.is_ok() || !example.responses.is_empty();
+        let examples = described.examples.iter().filter(answered);
+        let examples = examples.map(|example| (*example, self.parts(&example.responses, &field)));
         let examples = examples.collect();
         let content = match described.method.is_server_streaming() {
             true => {

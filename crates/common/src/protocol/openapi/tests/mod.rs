@@ -24,7 +24,7 @@ fn document_with(options: &Options<'_>) -> Value {
 }
 
 fn library() -> Value {
-    document_with(&Options::default())
+    document_with(&Options::new(&Examples::default()))
 }
 
 /// The operation that answers to this method of a path.

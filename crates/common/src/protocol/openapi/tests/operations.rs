@@ -134,34 +134,29 @@ fn failures_that_the_contract_names_are_listed() {
 
 #[test]
 fn examples_are_shown_where_they_belong() {
-    let found = |method: &MethodDescriptor| match method.name() {
-        "GetBook" => vec![
-            Example {
-                name: "found".into(),
-                summary: "There is one.".into(),
-                requests: vec![json!({ "name": "shelves/1/books/2" })],
-                outcome: Outcome::Responses(vec![json!({ "name": "shelves/1/books/2" })]),
-            },
-            Example {
-                name: "lost".into(),
-                summary: String::new(),
-                requests: vec![json!({ "name": "shelves/1/books/3" })],
-                outcome: Outcome::Failure {
-                    code: tonic::Code::NotFound,
-                    message: "lost".into(),
-                    details: vec![],
-                },
-            },
-        ],
-        "MoveBook" => vec![Example {
-            name: "away".into(),
-            summary: String::new(),
-            requests: vec![json!({ "otherShelf": "shelves/2" })],
-            outcome: Outcome::Responses(vec![]),
-        }],
-        _ => vec![],
-    };
-    let document = document_with(&Options { examples: &found, ..Options::default() });
+    let source = r#"
+examples:
+  - name: found
+    description: There is one.
+    method: GetBook
+    request: { name: shelves/1/books/2 }
+    response: { name: shelves/1/books/2 }
+  - name: lost
+    method: GetBook
+    request: { name: shelves/1/books/3 }
+    status: { code: NOT_FOUND, message: lost }
+  - name: away
+    method: MoveBook
+    request: { otherShelf: shelves/2 }
+    response: {}
+  - name: until
+    method: Search
+    request: {}
+    responses: [{ name: a }]
+    status: { code: ABORTED, message: enough }
+"#;
+    let examples = Examples::read([("library.examples.yaml", source)], &POOL).unwrap();
+    let document = document_with(&Options::new(&examples));
     let responses = &document["paths"]["/v1/shelves/{shelves}/books/{books}"]["get"]["responses"];
     assert_eq!(
         responses["200"]["content"]["application/json"]["examples"],
@@ -174,12 +169,17 @@ fn examples_are_shown_where_they_belong() {
         moved["application/json"]["examples"]["away"]["value"],
         json!({ "otherShelf": "shelves/2" })
     );
+    let search = &document["paths"]["/v1/books"]["get"]["responses"];
+    assert_eq!(search.get("409"), None);
+    let lines = &search["200"]["content"]["application/x-ndjson"]["examples"]["until"]["value"];
+    let error = r#"{"error":{"code":10,"message":"enough","details":[]}}"#;
+    assert_eq!(*lines, format!("{{\"result\":{{\"name\":\"a\"}}}}\n{error}\n"));
 }
 
 #[test]
 fn names_are_those_that_the_service_uses() {
     let settings = RestSettings { proto_names: true, ignore_unknown: true, ..Default::default() };
-    let document = document_with(&Options { settings, ..Options::default() });
+    let document = document_with(&Options { settings, ..Options::new(&Examples::default()) });
     let schemas = &document["components"]["schemas"];
     assert!(schemas["library.v1.Book"]["properties"]["old_title"].is_object());
     assert_eq!(schemas["library.v1.Book"].get("additionalProperties"), None);
