@@ -47,8 +47,7 @@ fn compile() -> Result<(), Box<dyn Error>> {
         check_package(file)?;
     }
 
-    let encoded = compiler.encode_file_descriptor_set();
-    let pool = DescriptorPool::decode(encoded.as_slice())?;
+    let pool = compiler.descriptor_pool();
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
         check_http(&method)?;
     }
@@ -56,7 +55,7 @@ fn compile() -> Result<(), Box<dyn Error>> {
 
     // protox's own encoder: the typed descriptors have lost the options that they do not know.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    fs::write(out.join("descriptors.binpb"), encoded)?;
+    fs::write(out.join("descriptors.binpb"), compiler.encode_file_descriptor_set())?;
     // Rules are read from the descriptors, and nothing else is said with these types.
     descriptors.file.retain(|file| file.package() != "buf.validate");
     tonic_prost_build::configure()

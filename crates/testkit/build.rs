@@ -4,8 +4,9 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// Descriptor sets and what is in them.
-const SETS: [(&str, &[&str]); 2] = [
-    ("testing.bin", &["grpc/testing/test.proto", "testing/rules/v1/rules.proto"]),
+const SETS: [(&str, &[&str]); 3] = [
+    ("grpc_testing.bin", &["grpc/testing/test.proto"]),
+    ("rules.bin", &["testing/rules/v1/rules.proto"]),
     (
         "conformance.bin",
         &[
@@ -18,7 +19,7 @@ const SETS: [(&str, &[&str]); 2] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    println!("cargo:rerun-if-changed=../../proto/buf");
+    println!("cargo:rerun-if-changed=../../proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for (name, files) in SETS {
         let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;

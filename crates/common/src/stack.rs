@@ -33,11 +33,10 @@ use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
-pub(crate) type Inbound = Cors<
-    Edge<
-        ServerTelemetry<InboundCompression<Deadline<MessageLimit<Validation<CatchPanic<Router>>>>>>,
-    >,
->;
+pub(crate) type Inbound = Cors<Edge<ServerTelemetry<InboundCompression<Deadline<Limited>>>>>;
+
+/// The stack around the handlers, where messages are of a size that can be held.
+type Limited = MessageLimit<Validation<CatchPanic<Router>>>;
 
 /// What it answers with.
 pub(crate) type InboundBody =

@@ -137,8 +137,7 @@ impl hyper::service::Service<Request<Incoming>> for OneByOne {
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(self.takeover.clone());
         }
-        let version = request.version();
-        let request = request.map(|body| RequestBody::new(body, version));
+        let request = request.map(RequestBody::Http1);
         // That of the last call on this thread, if it was not taken.
         let _ = deadline::begun();
         let call = self.stack.borrow_mut().call(request);

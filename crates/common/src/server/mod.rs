@@ -12,15 +12,14 @@
 //! ```
 
 mod admin;
-mod batch;
 mod connection;
 mod executor;
 pub mod health;
 mod http1;
+mod http2;
 mod io;
 mod lifecycle;
 mod listener;
-mod pieces;
 pub mod reflection;
 mod request;
 mod router;

@@ -12,12 +12,25 @@ struct Inner {
     position: Option<(usize, usize)>,
     trail: Trail,
     reason: String,
+    over_limit: bool,
 }
 
 impl JsonError {
     pub(crate) fn new(offset: usize, reason: impl Into<String>) -> Self {
         let trail = Trail::default();
-        Self(Box::new(Inner { offset, position: None, trail, reason: reason.into() }))
+        let (reason, position) = (reason.into(), None);
+        Self(Box::new(Inner { offset, position, trail, reason, over_limit: false }))
+    }
+
+    pub(crate) fn over_limit(offset: usize, reason: impl Into<String>) -> Self {
+        let mut error = Self::new(offset, reason);
+        error.0.over_limit = true;
+        error
+    }
+
+    /// Whether the JSON is only larger than it may be, in bytes or in values.
+    pub fn is_over_limit(&self) -> bool {
+        self.0.over_limit
     }
 
     /// The byte that it was found at.

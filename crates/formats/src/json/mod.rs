@@ -5,6 +5,7 @@
 mod error;
 mod read;
 mod seen;
+mod splitter;
 mod time;
 mod write;
 
@@ -12,4 +13,5 @@ pub use crate::wire::WireError;
 pub use error::JsonError;
 pub(crate) use error::Trail;
 pub use read::{ReadOptions, field_to_wire, text_to_wire, to_wire};
+pub use splitter::Splitter;
 pub use write::{WriteOptions, field_from_wire, from_wire};

@@ -211,6 +211,7 @@ impl<'a> Declared<'a> {
                     || field.extendee.is_some()
                     || !features.implicit_presence),
             extension: false,
+            utf8: features.utf8,
             oneof: field
                 .oneof_index
                 .filter(|_| !optional)

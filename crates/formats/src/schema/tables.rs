@@ -118,6 +118,8 @@ pub(crate) struct FieldTable {
     /// Whether the default is told apart from nothing.
     pub(crate) presence: bool,
     pub(crate) extension: bool,
+    /// Whether a string that is not UTF-8 makes the message malformed.
+    pub(crate) utf8: bool,
     pub(crate) oneof: Option<u16>,
     /// Which bit says that it has been there: its own, or its oneof's.
     pub(crate) slot: u32,

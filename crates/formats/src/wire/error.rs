@@ -9,11 +9,24 @@ struct Inner {
     offset: usize,
     trail: Trail,
     reason: String,
+    over_limit: bool,
 }
 
 impl WireError {
     pub(crate) fn new(offset: usize, reason: impl Into<String>) -> Self {
-        Self(Box::new(Inner { offset, trail: Trail::default(), reason: reason.into() }))
+        let (trail, reason) = (Trail::default(), reason.into());
+        Self(Box::new(Inner { offset, trail, reason, over_limit: false }))
+    }
+
+    pub(crate) fn over_limit(offset: usize, reason: impl Into<String>) -> Self {
+        let mut error = Self::new(offset, reason);
+        error.0.over_limit = true;
+        error
+    }
+
+    /// Whether the message is only larger than it may be, in bytes of JSON or in values.
+    pub fn is_over_limit(&self) -> bool {
+        self.0.over_limit
     }
 
     /// The byte that it was found at, from the message's first.
@@ -38,7 +51,7 @@ impl WireError {
 
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { offset, trail, reason } = &*self.0;
+        let Inner { offset, trail, reason, .. } = &*self.0;
         if trail.is_empty() {
             write!(f, "byte {offset}: {reason}")
         } else {

@@ -2,10 +2,12 @@
 //!
 //! <https://protobuf.dev/programming-guides/encoding>
 
+mod check;
 mod error;
 mod read;
 mod write;
 
+pub use check::check;
 pub use error::WireError;
 pub(crate) use error::{Malformed, Stop};
 pub(crate) use read::{

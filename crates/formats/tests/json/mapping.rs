@@ -324,16 +324,18 @@ fn limits_hold() {
     assert!(to_wire(EVERYTHING, &value).is_err());
     let options = ReadOptions { max_values: 3, ..Default::default() };
     assert!(to_wire_with(EVERYTHING, r#"{"rInt32":[1,2]}"#, &options).is_ok());
-    assert!(to_wire_with(EVERYTHING, r#"{"rInt32":[1,2,3]}"#, &options).is_err());
+    let error = to_wire_with(EVERYTHING, r#"{"rInt32":[1,2,3]}"#, &options).unwrap_err();
+    assert!(error.is_over_limit());
+    assert!(!to_wire_with(EVERYTHING, "{", &options).unwrap_err().is_over_limit());
     let options = ReadOptions { max_bytes: 10, ..Default::default() };
     assert!(to_wire_with(EVERYTHING, r#"{"fString":"12345678"}"#, &options).is_ok());
     assert!(to_wire_with(EVERYTHING, r#"{"fString":"123456789"}"#, &options).is_err());
     let wire = to_wire(EVERYTHING, r#"{"rInt32":[1,2]}"#).unwrap();
     let options = WriteOptions { max_values: 2, ..Default::default() };
-    assert!(from_wire_with(EVERYTHING, &wire, &options).is_err());
+    assert!(from_wire_with(EVERYTHING, &wire, &options).unwrap_err().is_over_limit());
     let wire = to_wire(EVERYTHING, r#"{"rMessage":[{},{},{},{},{},{},{},{}]}"#).unwrap();
     let options = WriteOptions { emit_defaults: true, max_bytes: 2000, ..Default::default() };
-    assert!(from_wire_with(EVERYTHING, &wire, &options).is_err());
+    assert!(from_wire_with(EVERYTHING, &wire, &options).unwrap_err().is_over_limit());
     // Groups without end, too.
     assert!(from_wire(LEGACY, &[0x3b; 1000]).is_err());
 }

@@ -6,6 +6,7 @@
 //!
 //! [interface]: https://github.com/connectrpc/conformance
 
+pub mod client;
 pub mod server;
 mod stdio;
 

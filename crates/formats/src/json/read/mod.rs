@@ -86,6 +86,8 @@ fn run<'a>(
     read: impl FnOnce(&mut Reader<'a, '_>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
     let start = out.len();
+    // A message is rarely longer on the wire.
+    out.reserve(json.len().min(options.max_bytes));
     let mut reader = Reader::new(tables, json, options, out);
     let done = read(&mut reader).and_then(|()| reader.end());
     done.map_err(|error| {
@@ -291,7 +293,8 @@ impl<'a, 'o> Reader<'a, 'o> {
             Some(_) => Err(self.too_long()),
             None => {
                 let most = self.options.max_values;
-                Err(self.fail(self.at, format!("the JSON has more than {most} values")))
+                let reason = format!("the JSON has more than {most} values");
+                Err(JsonError::over_limit(self.at, reason))
             }
         }
     }
@@ -299,7 +302,7 @@ impl<'a, 'o> Reader<'a, 'o> {
     #[cold]
     fn too_long(&self) -> JsonError {
         let most = self.options.max_bytes;
-        self.fail(self.at, format!("the message is longer than {most} bytes"))
+        JsonError::over_limit(self.at, format!("the message is longer than {most} bytes"))
     }
 
     #[inline]

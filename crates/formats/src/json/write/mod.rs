@@ -80,6 +80,8 @@ fn run<'a>(
     write: impl Fn(&mut Writer<'a, '_>) -> Result<(), Stop>,
 ) -> Result<(), WireError> {
     let start = out.len();
+    // Names and quotes take about as much as the values; whatever it is, it grows from there.
+    out.reserve((wire.len() * 2 + 16).min(options.max_bytes));
     let mut failed = None;
     for scattered in [false, true] {
         match write(&mut Writer::new(tables, wire, options, out, scattered)) {
@@ -284,17 +286,22 @@ impl<'a, 'o> Writer<'a, 'o> {
     #[inline]
     fn room(&mut self, at: &[u8]) -> Result<(), Stop> {
         match self.values.checked_sub(1) {
-            Some(left) if self.out.len() <= self.end => self.values = left,
-            Some(_) => {
-                let most = self.options.max_bytes;
-                return Err(self.fault(at, format!("as JSON it is longer than {most} bytes")));
+            Some(left) if self.out.len() <= self.end => {
+                self.values = left;
+                Ok(())
             }
-            None => {
-                let most = self.options.max_values;
-                return Err(self.fault(at, format!("it has more than {most} values")));
-            }
+            _ => Err(self.full(at)),
         }
-        Ok(())
+    }
+
+    #[cold]
+    fn full(&self, at: &[u8]) -> Stop {
+        let reason = if self.values == 0 {
+            format!("it has more than {} values", self.options.max_values)
+        } else {
+            format!("as JSON it is longer than {} bytes", self.options.max_bytes)
+        };
+        Stop::Failed(WireError::over_limit(self.offset(at), reason))
     }
 
     #[inline(always)]
