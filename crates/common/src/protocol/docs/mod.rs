@@ -9,6 +9,8 @@ mod html;
 mod index;
 mod reference;
 mod site;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
