@@ -87,9 +87,9 @@ fn service(body: &mut String, service: &ServiceDescriptor, place: &Place<'_>, ex
                 )
             })
             .collect();
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<tr><td>{}<p>{}</p></td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}<p>{}</p></td><td>{}</td><td>{}</td></tr>",
             escape(method.name()),
             first_paragraph(comments.of(&method)),
             kind(&method),
@@ -102,7 +102,7 @@ fn service(body: &mut String, service: &ServiceDescriptor, place: &Place<'_>, ex
         let request = examples.for_method(&path).next();
         let request = request.and_then(|example| example.requests.first().cloned());
         let request = request.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        let _ = write!(body, "<h4>Call {}</h4>\n", escape(method.name()));
+        let _ = writeln!(body, "<h4>Call {}</h4>", escape(method.name()));
         for (protocol, command) in calls(&method, &request, place) {
             let _ = write!(body, "<p>{protocol}</p>\n<pre>{}</pre>\n", escape(&command));
         }

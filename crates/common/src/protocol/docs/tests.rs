@@ -101,9 +101,8 @@ async fn the_same_document_is_made_once() {
     let docs = docs();
     let request = Request::get("/shop/openapi.json").header(ACCEPT_ENCODING, "gzip");
     let request = request.body(()).unwrap();
-    let tags: Vec<_> = (0..2)
-        .map(|_| accept(&docs, &request).unwrap().headers()[ETAG].clone())
-        .collect();
+    let tags: Vec<_> =
+        (0..2).map(|_| accept(&docs, &request).unwrap().headers()[ETAG].clone()).collect();
     assert_eq!(tags.first(), tags.last());
 }
 
