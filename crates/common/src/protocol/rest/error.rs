@@ -17,7 +17,7 @@ use crate::body::Body;
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP code of a status, as `google/rpc/code.proto` has it.
-pub(super) fn http_code(code: Code) -> StatusCode {
+pub(crate) fn http_code(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         // nginx's "client closed request", which HTTP itself does not name.
