@@ -9,8 +9,16 @@ use std::process::ExitCode;
 
 use examples::Examples;
 use miette::Diagnostic;
-use prost_reflect::DescriptorPool;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use prost_types::FileDescriptorProto;
+
+/// What the server reads of a contract at its start, so that what it would refuse is refused here.
+#[path = "crates/common/src/protocol/rest"]
+#[allow(dead_code, unreachable_pub, reason = "the server reads what is only checked here")]
+mod rest {
+    pub(crate) mod binding;
+    pub(crate) mod template;
+}
 
 const ROOT: &str = "proto";
 
@@ -39,7 +47,11 @@ fn compile() -> Result<(), Box<dyn Error>> {
         check_package(file)?;
     }
 
-    check_examples(&compiler.descriptor_pool())?;
+    let pool = compiler.descriptor_pool();
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        check_http(&method)?;
+    }
+    check_examples(&pool)?;
 
     // protox's own encoder: the typed descriptors have lost the options that they do not know.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
@@ -131,6 +143,28 @@ fn check_package(file: &FileDescriptorProto) -> Result<(), String> {
     Err(format!(
         "error: package `{package}` does not match the folder `{folder}`\n{place}   = do: {advice}"
     ))
+}
+
+/// A method's REST paths have to be paths, of fields that it has.
+fn check_http(method: &MethodDescriptor) -> Result<(), String> {
+    let Err(error) = rest::binding::Binding::of(method) else {
+        return Ok(());
+    };
+    let file = method.parent_file();
+    let path = format!("{ROOT}/{}", file.name());
+    let source = fs::read_to_string(&path).unwrap_or_default();
+    // The option, the fifth field of the method, if the compiler says where it is.
+    let option = [method.path(), &[4, rest::binding::HTTP.cast_signed()]].concat();
+    let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|i| &i.location);
+    let within = locations.filter(|at| at.path.starts_with(&option) || at.path == method.path());
+    let line = within.max_by_key(|at| at.path.len()).and_then(|at| at.span.first());
+    let line = line.and_then(|line| usize::try_from(*line).ok()).unwrap_or_default();
+    let start = source.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let text = source.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let start = start + text.len() - text.trim_start().len();
+    let place = excerpt(&path, &source, start, text.trim().len(), "");
+    let advice = "write paths and fields as proto/google/api/http.proto explains them";
+    Err(format!("error: {error}\n{place}   = do: {advice}"))
 }
 
 /// What is wrong, where, and what to do.

@@ -17,6 +17,7 @@ mod interop;
 mod lifecycle;
 mod limits;
 mod panics;
+mod rest;
 mod support;
 mod telemetry;
 mod tls;

@@ -10,6 +10,8 @@
 pub mod body;
 pub mod client;
 pub mod context;
+mod env;
+mod http2;
 pub mod layers;
 pub mod protocol;
 pub mod server;
@@ -17,7 +19,6 @@ pub mod stack;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
-mod turn;
 mod worker;
 
 pub use client::Channel;

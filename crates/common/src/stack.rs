@@ -28,13 +28,15 @@ use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
 use crate::layers::validation::{ValidatedResponse, Validation, ValidationLayer};
-use crate::protocol::edge::{Edge, EdgeBody, EdgeLayer};
+use crate::protocol::contracts::Contracts;
+use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
-pub(crate) type Inbound = Edge<
-    ServerTelemetry<InboundCompression<Deadline<MessageLimit<Validation<CatchPanic<Router>>>>>>,
->;
+pub(crate) type Inbound = Cors<Edge<ServerTelemetry<InboundCompression<Deadline<Limited>>>>>;
+
+/// The stack around the handlers, where messages are of a size that can be held.
+type Limited = MessageLimit<Validation<CatchPanic<Router>>>;
 
 /// What it answers with.
 pub(crate) type InboundBody =
@@ -45,17 +47,19 @@ pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Dea
 
 /// What the stacks of a server's connections are made of.
 pub(crate) struct InboundParts {
+    cors: CorsLayer,
     edge: EdgeLayer,
     router: Router,
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
+    limits: MessageLimitLayer,
     validation: ValidationLayer,
-    max_message_bytes: usize,
 }
 
 impl InboundParts {
     pub(crate) fn new(
+        contracts: Arc<Contracts>,
         edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
@@ -64,6 +68,7 @@ impl InboundParts {
         per_message: bool,
     ) -> Self {
         Self {
+            cors: CorsLayer::new(settings.cors.clone()),
             edge,
             router,
             telemetry,
@@ -71,8 +76,8 @@ impl InboundParts {
                 .message_limit(settings.max_message_bytes)
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
+            limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
             validation,
-            max_message_bytes: settings.max_message_bytes,
         }
     }
 }
@@ -80,7 +85,9 @@ impl InboundParts {
 /// The stack of one connection.
 pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
     ServiceBuilder::new()
-        // Outermost: all further in see gRPC, whatever the client speaks.
+        // Outermost: a browser's question is no call, and every answer is the page's to see.
+        .layer(parts.cors.clone())
+        // Outside of the rest: all further in see gRPC, whatever the client speaks.
         .layer(parts.edge.clone())
         // Outside of all that works on a call: it counts what the wire carries, and sees how every call ends.
         .layer(parts.telemetry.with_peer(Some(peer)))
@@ -89,7 +96,7 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         // Outside of all that can take long.
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
-        .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        .layer(parts.limits.clone())
         // Inside of the limit: it holds a message as a whole.
         .layer(parts.validation.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.

@@ -3,8 +3,20 @@
 use std::error::Error;
 use std::io;
 
-use http::{HeaderMap, HeaderName};
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
 use tonic::{Code, Status};
+
+/// Binary values in metadata: written without padding, read with it or without.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+use crate::http2::{self, By, Reason};
 
 /// The header or trailer that ends a call.
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -14,6 +26,17 @@ pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub fn code_of(headers: &HeaderMap) -> Option<Code> {
     let value = headers.get(GRPC_STATUS)?;
     Some(Code::from_bytes(value.as_bytes()))
+}
+
+/// The status that headers or trailers carry, if they carry one, with its details but without
+/// metadata. What the peer did not encode well is left out.
+pub fn read(headers: &HeaderMap) -> Option<Status> {
+    let code = code_of(headers)?;
+    let message = headers.get(Status::GRPC_MESSAGE).map(HeaderValue::as_bytes);
+    let message = percent_decode(message.unwrap_or_default()).decode_utf8_lossy();
+    let details = headers.get(Status::GRPC_STATUS_DETAILS).map(HeaderValue::as_bytes);
+    let details = details.and_then(|text| BASE64.decode(text).ok());
+    Some(Status::with_details(code, message, details.unwrap_or_default().into()))
 }
 
 /// The trailers that end a call with `status`.
@@ -41,8 +64,8 @@ pub fn of_transport(error: &(dyn Error + 'static)) -> Status {
                 status.details().to_vec().into(),
             );
         }
-        if let Some(h2) = current.downcast_ref::<h2::Error>() {
-            return of_h2(h2);
+        if let Some(error) = current.downcast_ref::<http2::Error>() {
+            return of_http2(error);
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             return Status::unavailable(format!("connection lost: {io}"));
@@ -59,20 +82,9 @@ pub fn of_transport(error: &(dyn Error + 'static)) -> Status {
 
 /// Whether the peer says that it has not seen a call that was sent: it refused the stream, or
 /// left it out of those that its GOAWAY promises to serve (RFC 9113, sections 6.8 and 8.7).
-pub(crate) fn is_unseen(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(current) = cause
-        && !current.is::<h2::Error>()
-    {
-        cause = current.source();
-    }
-    let h2 = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
-    h2.is_some_and(|h2| {
-        let reason = h2.reason();
-        let left_out = h2.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
-        let refused = h2.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
-        h2.is_remote() && (left_out || refused)
-    })
+pub(crate) fn is_unseen(error: &http2::Error) -> bool {
+    use http2::Error::{GoAway, Reset};
+    matches!(*error, GoAway(Reason::NO_ERROR, By::Peer) | Reset(Reason::REFUSED_STREAM, By::Peer))
 }
 
 /// What a failed read of a request means to the handler.
@@ -80,6 +92,9 @@ pub(crate) fn is_unseen(error: &(dyn Error + 'static)) -> bool {
 /// A client that cancels is ABORTED rather than CANCELLED: generated code takes CANCELLED from a
 /// request stream for its regular end, and a handler would answer half of a request.
 pub fn of_request(error: &(dyn Error + 'static)) -> Status {
+    if let Some(http2::Error::Reset(Reason::NO_ERROR, _)) = error.downcast_ref() {
+        return abandoned();
+    }
     let status = of_transport(error);
     match status.code() {
         Code::Cancelled => abandoned(),
@@ -92,23 +107,16 @@ pub(crate) fn abandoned() -> Status {
     Status::aborted("the client cancelled the call")
 }
 
-fn of_h2(error: &h2::Error) -> Status {
-    use h2::Reason;
-    if error.is_io() {
-        return Status::unavailable(format!("connection lost: {error}"));
-    }
-    let who = if error.is_remote() { "peer" } else { "we" };
-    let Some(reason) = error.reason() else {
-        return Status::internal(format!("HTTP/2: {error}"));
+fn of_http2(error: &http2::Error) -> Status {
+    let message = error.to_string();
+    let (http2::Error::Reset(reason, _) | http2::Error::GoAway(reason, _)) = error else {
+        return Status::unavailable(message);
     };
-    let message = if error.is_go_away() {
-        format!("connection ended, HTTP/2 {reason:?} ({who} sent GOAWAY)")
-    } else {
-        format!("stream ended, HTTP/2 {reason:?} ({who} sent RST_STREAM)")
-    };
-    match reason {
+    match *reason {
         // A connection on its way out takes the streams above its last one with it.
-        _ if error.is_go_away() && reason == Reason::NO_ERROR => Status::unavailable(message),
+        Reason::NO_ERROR if matches!(error, http2::Error::GoAway(..)) => {
+            Status::unavailable(message)
+        }
         Reason::REFUSED_STREAM => Status::unavailable(message),
         Reason::CANCEL => Status::cancelled(message),
         Reason::ENHANCE_YOUR_CALM => Status::resource_exhausted(message),

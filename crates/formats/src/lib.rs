@@ -2,5 +2,7 @@
 
 pub mod json;
 mod schema;
+mod text;
+pub mod wire;
 
-pub use schema::{Field, Message, Path, Schema};
+pub use schema::{Field, Message, Path, Schema, SchemaError};

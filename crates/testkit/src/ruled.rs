@@ -7,6 +7,9 @@ use tonic::{Request, Response, Status, Streaming};
 use proto::ruled_server::{Ruled, RuledServer};
 use proto::{Entry, Plain};
 
+/// The contract with its rules, encoded.
+const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rules.bin"));
+
 /// The generated messages and stubs of `testing.rules.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod proto {
@@ -15,9 +18,7 @@ pub mod proto {
 
 /// A server of it, whose handlers check nothing.
 pub fn server() -> ahoy::Server {
-    ahoy::Server::new("ruled")
-        .contracts(crate::interop::DESCRIPTOR_SET)
-        .service(RuledServer::new(Careless))
+    ahoy::Server::new("ruled").contracts(DESCRIPTOR_SET).service(RuledServer::new(Careless))
 }
 
 /// Takes whatever it gets.

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::SendRequest;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,11 +16,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::ChannelSettings;
-use super::keepalive;
 use super::pool::Load;
 use crate::BoxError;
+use crate::http2::{self, Driver, KeepAlive, NoRequests, Requests, Role, Shared};
 use crate::tls::Reloading;
-use crate::turn::Turn;
 
 /// The longest that the kernel takes: its count of milliseconds is a C int.
 const MOST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
@@ -37,7 +34,7 @@ pub(super) struct Secure {
 
 /// A connection that the peer has answered on.
 pub(super) struct Connected {
-    pub(super) send: SendRequest<Bytes>,
+    pub(super) requests: Requests,
     /// How it is used; it says so there when it has ended.
     pub(super) load: Arc<Load>,
 }
@@ -101,49 +98,49 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (heard, hears) = oneshot::channel();
-    let stream = FirstBytes { stream, heard: Some(heard), turn: Turn::default() };
-    let (send, mut connection) = h2::client::Builder::new()
-        .initial_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .max_header_list_size(settings.max_header_bytes)
-        .max_send_buffer_size(settings.max_send_buffer_bytes)
-        .enable_push(false)
-        .handshake(stream)
-        .await?;
+    let stream = FirstBytes { stream, heard: Some(heard) };
+    let connection = Shared::new(http2::Connection::new(http2::Config {
+        role: Role::Client,
+        max_streams: 0,
+        max_headers: settings.max_header_bytes,
+        stream_window: 1 << 20,
+        connection_window: 4 << 20,
+        send_buffer: settings.max_send_buffer_bytes,
+    }));
+    let timeout = settings.keepalive_timeout;
+    let keepalive =
+        settings.keepalive_interval.map(|interval| KeepAlive::new(interval, timeout, false));
+    let requests = Requests::new(connection.clone());
+    let mut driver = Driver::new(stream, connection, NoRequests, keepalive);
     tokio::select! {
         biased;
-        ended = &mut connection => {
-            let Err(error) = ended else { return Err(SILENT.into()) };
-            return Err(chain(&error).into());
+        ended = &mut driver => {
+            return Err(match ended {
+                Ok(()) => SILENT.into(),
+                Err(http2::Error::Lost(why)) => why.into(),
+                Err(error) => error.into(),
+            });
         }
         _ = hears => {}
     }
-    let (ending, pings) = (load.clone(), connection.ping_pong());
-    let timing = settings.keepalive_interval.map(|interval| (interval, settings.keepalive_timeout));
+    if requests.connection().with(|connection| connection.is_done()) {
+        return Err("the peer ended the connection as soon as it was made".into());
+    }
+    let ending = load.clone();
     tokio::spawn(async move {
-        let ended = match (timing, pings) {
-            (Some((interval, timeout)), Some(pings)) => tokio::select! {
-                ended = connection => ended,
-                () = keepalive::lost(pings, interval, timeout, &ending) => {
-                    tracing::debug!("connection ended: no answer to a ping");
-                    Ok(())
-                }
-            },
-            _ => connection.await,
-        };
+        let ended = driver.await;
         ending.refuse();
         if let Err(error) = ended {
-            tracing::debug!(error = %chain(&error), "connection ended");
+            tracing::debug!(%error, "connection ended");
         }
     });
-    Ok(Connected { send, load })
+    Ok(Connected { requests, load })
 }
 
 /// Tells when the first bytes have come, and refuses those that cannot be HTTP/2.
 struct FirstBytes<S> {
     stream: S,
     heard: Option<oneshot::Sender<()>>,
-    turn: Turn,
 }
 
 impl<S> FirstBytes<S> {
@@ -165,8 +162,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstBytes<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let Self { stream, turn, .. } = &mut *self;
-        ready!(turn.poll_read(cx, buf, |cx, buf| Pin::new(stream).poll_read(cx, buf)))?;
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if let Some(heard) = self.heard.take() {
             let error = match buf.filled().get(before) {
                 Some(first) => foreign(*first).map(|reason| (ErrorKind::InvalidData, reason)),

@@ -10,7 +10,6 @@
 
 mod backoff;
 mod connect;
-mod keepalive;
 mod pool;
 mod request;
 mod resolve;

@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use bytes::Bytes;
-use h2::SendStream;
-use h2::client::{ResponseFuture, SendRequest};
-use http::Request;
+use http::{HeaderMap, Method, Uri};
 use tokio::sync::Notify;
 use tonic::Status;
 
@@ -17,6 +14,7 @@ use super::Upstream;
 use super::backoff::Backoff;
 use super::connect::{Connected, connect};
 use super::resolve::Found;
+use crate::http2::{Answer, Opening, Requests, Room, Sender};
 
 /// The connections of one worker. Only that worker takes the lock, but for threads that are no
 /// workers, which share a pool.
@@ -44,7 +42,7 @@ struct Endpoint {
 }
 
 struct Connection {
-    send: SendRequest<Bytes>,
+    requests: Requests,
     load: Arc<Load>,
 }
 
@@ -90,14 +88,17 @@ enum Pick<'a> {
 pub(super) enum Start<S> {
     /// It is on its way.
     Sent(S, Stream),
+    /// All connections have as many calls as their peers take; this is the one to wait for.
+    Full(Room, Stream),
     /// No connection is ready yet; one may be when the pool has changed.
     Wait,
     /// None is ready, and none is being made.
     Failed(Status),
 }
 
-/// What follows the head of a request that was sent.
-pub(super) type Sent = (ResponseFuture, SendStream<Bytes>);
+/// What follows the head of a request that was sent: the rest of it, if there is any, and what
+/// comes back.
+pub(super) type Sent = (Option<Sender>, Answer);
 
 impl Pool {
     /// Resolves at the next change of the pool after this call.
@@ -109,20 +110,35 @@ impl Pool {
     pub(super) fn start(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
-        head: impl Fn() -> Request<()>,
+        uri: &Uri,
+        headers: &HeaderMap,
         ends: bool,
     ) -> Start<Sent> {
         let mut state = self.lock();
         loop {
             match self.pick(&mut state, upstream) {
-                // One that refuses, because it has ended or is about to, is not picked again.
-                Pick::Ready(connection) => match connection.send.send_request(head(), ends) {
-                    Ok(sent) => return Start::Sent(sent, Stream::new(connection)),
-                    Err(error) => {
-                        tracing::debug!(%error, "connection takes no more calls");
-                        connection.load.refuse();
+                Pick::Ready(connection) => {
+                    let shared = connection.requests.connection();
+                    // gRPC's requests are all POST.
+                    let opening =
+                        shared.with(|open| open.open_stream(&Method::POST, uri, headers, ends));
+                    match opening {
+                        Opening::Open(key) => {
+                            let sender = (!ends).then(|| Sender::new(shared.clone(), key));
+                            let answer = Answer::new(shared.clone(), key);
+                            return Start::Sent((sender, answer), Stream::new(connection));
+                        }
+                        Opening::Full => {
+                            let room = Room::new(shared.clone());
+                            return Start::Full(room, Stream::new(connection));
+                        }
+                        // One that has ended or is about to is not picked again.
+                        Opening::Over => {
+                            tracing::debug!("connection takes no more calls");
+                            connection.load.refuse();
+                        }
                     }
-                },
+                }
                 Pick::Wait => return Start::Wait,
                 Pick::Failed(status) => return Start::Failed(status),
             }
@@ -160,8 +176,7 @@ impl Pool {
                 endpoint.grow(self, upstream);
             }
             connecting |= endpoint.connecting;
-            // HTTP/2 itself queues what the peer does not take yet, so a full one will do when
-            // all are.
+            // A call can wait for room on one, so a full one will do when all are.
             if let Some(connection) = endpoint.least_busy() {
                 let streams = connection.streams();
                 if !connection.is_full() {
@@ -209,10 +224,10 @@ impl Pool {
         if let Some(endpoint) = state.endpoints.iter_mut().find(|known| known.addr == addr) {
             endpoint.connecting = false;
             match result {
-                Ok(Connected { send, load }) => {
+                Ok(Connected { requests, load }) => {
                     endpoint.backoff.succeeded();
                     endpoint.error = None;
-                    endpoint.connections.push(Connection { send, load });
+                    endpoint.connections.push(Connection { requests, load });
                 }
                 Err(error) => {
                     tracing::debug!(endpoint = %addr, error, "connection failed");
@@ -336,7 +351,7 @@ impl Connection {
 
     fn is_full(&self) -> bool {
         // The peer may change it at any time.
-        let most = self.send.current_max_send_streams().max(1);
+        let most = self.requests.max_streams().max(1);
         self.load.most.store(most, Ordering::Relaxed);
         self.streams() >= most
     }

@@ -5,14 +5,14 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use h2::{Reason, SendStream};
 use http_body::{Body as _, Frame};
 
 use crate::body::Body;
+use crate::http2::{End, Outgoing, Sender};
 
 /// What is kept of a request so that it can be sent again, at most.
 const KEEP: usize = 64 * 1024;
@@ -207,8 +207,9 @@ struct Abandoned;
 
 /// Sends a body as fast as the peer takes it. What is here already goes now; a task sends the
 /// rest.
-pub(super) fn send(body: OutgoingBody, stream: SendStream<Bytes>) {
-    let mut sending = Sending { body, stream, next: None };
+pub(super) fn send(body: OutgoingBody, sender: Sender) {
+    let next = Outgoing { room: usize::MAX, ..Outgoing::default() };
+    let mut sending = Sending { body, sender, next, after: Bytes::new() };
     if Pin::new(&mut sending).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         tokio::spawn(sending);
     }
@@ -216,85 +217,56 @@ pub(super) fn send(body: OutgoingBody, stream: SendStream<Bytes>) {
 
 struct Sending {
     body: OutgoingBody,
-    stream: SendStream<Bytes>,
-    /// Waits for the peer to open its window.
-    next: Option<Bytes>,
+    sender: Sender,
+    next: Outgoing,
+    /// What comes after that. It is asked for before the first is sent, to save a frame that only
+    /// says that it was the last.
+    after: Bytes,
 }
 
 impl Sending {
-    /// Resolves when the stream takes some of what comes next; `None`: it is closed.
-    fn poll_room(&mut self, length: usize, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        if length == 0 || self.stream.capacity() > 0 {
-            return Poll::Ready(Some(()));
+    /// Asks for what comes next, as long as the peer takes what is here; `true`: there is nothing
+    /// to ask for now.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, Abandoned> {
+        if self.next.data.is_empty() {
+            self.next.data = std::mem::take(&mut self.after);
         }
-        self.stream.reserve_capacity(length);
-        while self.stream.capacity() == 0 {
-            match self.stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(None),
-                Poll::Pending => {
-                    return match self.body.is_abandoned(cx) {
-                        true => Poll::Ready(None),
-                        false => Poll::Pending,
-                    };
-                }
+        while matches!(self.next.end, End::Open)
+            && self.after.is_empty()
+            && self.next.data.len() <= self.next.room
+        {
+            match self.body.poll_next(cx) {
+                Poll::Ready(Some(data)) if self.next.data.is_empty() => self.next.data = data?,
+                Poll::Ready(Some(data)) => self.after = data?,
+                Poll::Ready(None) => self.next.end = End::Here,
+                Poll::Pending => return Ok(true),
             }
         }
-        Poll::Ready(Some(()))
-    }
-
-    /// Sends all that there is; `None`: the peer, or the caller, wants no more.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        loop {
-            if let Some(next) = self.next.take() {
-                match self.poll_room(next.len(), cx) {
-                    Poll::Ready(Some(())) => {}
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Pending => {
-                        self.next = Some(next);
-                        return Poll::Pending;
-                    }
-                }
-                // Whether it is the last is asked now, to save a frame that only says so.
-                let after = self.body.poll_next(cx);
-                let last = matches!(after, Poll::Ready(None));
-                if self.stream.send_data(next, last).is_err() {
-                    return Poll::Ready(None);
-                }
-                match after {
-                    Poll::Ready(None) => return Poll::Ready(Some(())),
-                    Poll::Ready(Some(Ok(data))) => self.next = Some(data),
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(None),
-                    Poll::Pending => return self.poll_reset(cx),
-                }
-            } else {
-                match self.body.poll_next(cx) {
-                    Poll::Ready(Some(Ok(data))) => self.next = Some(data),
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(None),
-                    Poll::Ready(None) => {
-                        return Poll::Ready(self.stream.send_data(Bytes::new(), true).ok());
-                    }
-                    Poll::Pending => return self.poll_reset(cx),
-                }
-            }
-        }
-    }
-
-    /// While there is nothing to send, the peer may end the call.
-    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        self.stream.poll_reset(cx).map(|_| None)
+        Ok(false)
     }
 }
 
 impl Future for Sending {
     type Output = ();
 
+    /// Resolves when all is sent, the peer has ended the call, or nobody waits for it any more; the
+    /// sender, dropped before the end, resets it.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let sent = ready!(self.poll_send(cx));
-        if sent.is_none() {
-            self.stream.send_reset(Reason::CANCEL);
+        let this = &mut *self;
+        loop {
+            let Ok(waits) = this.fill(cx) else { return Poll::Ready(()) };
+            match this.sender.poll_send(&mut this.next, waits, cx) {
+                Poll::Ready(Ok(true) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(false)) if waits => return Poll::Pending,
+                Poll::Ready(Ok(false)) => {}
+                Poll::Pending => {
+                    return match this.body.is_abandoned(cx) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    };
+                }
+            }
         }
-        Poll::Ready(())
     }
 }
 

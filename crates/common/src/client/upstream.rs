@@ -9,11 +9,8 @@ use std::task::{Context, Poll, ready};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use h2::RecvStream;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Frame;
 use percent_encoding::percent_decode;
 use tonic::Status;
@@ -27,7 +24,7 @@ use super::resolve::Resolver;
 use super::target::Target;
 use crate::BoxError;
 use crate::body::Body;
-use crate::{status, worker};
+use crate::{http2, status, worker};
 
 /// Base64 as gRPC takes it: padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -59,7 +56,7 @@ impl Upstream {
             let version = self.resolver.version();
             let changed = pin!(pool.changed());
             match pool.ready(self) {
-                Start::Sent((), _) => return Ok(()),
+                Start::Sent((), _) | Start::Full(..) => return Ok(()),
                 Start::Failed(status) => return Err(status),
                 Start::Wait => self.wait(changed, version).await,
             }
@@ -87,23 +84,31 @@ impl Upstream {
         head.headers.entry(USER_AGENT).or_insert(ours);
         let pool = self.pool();
         let mut sent_again = false;
+        let mut turn = None;
         loop {
             let version = self.resolver.version();
             let changed = pin!(pool.changed());
             let ends = body.is_empty();
-            let ((response, sending), stream) = match pool.start(&self, || head.request(), ends) {
+            let started = pool.start(&self, &head.uri, &head.headers, ends);
+            drop(turn.take());
+            let ((sender, answering), stream) = match started {
                 Start::Sent(sent, stream) => (sent, stream),
+                Start::Full(mut room, _stream) => {
+                    (&mut room).await;
+                    turn = Some(room);
+                    continue;
+                }
                 Start::Wait => {
                     self.wait(changed, version).await;
                     continue;
                 }
                 Start::Failed(status) => return fail(&status),
             };
-            match ends {
-                true => drop(body),
-                false => request::send(body, sending),
+            match sender {
+                None => drop(body),
+                Some(sender) => request::send(body, sender),
             }
-            let error = match response.await {
+            let error = match answering.await {
                 Ok(response) => {
                     caller.answered();
                     return answer(response, (stream, caller));
@@ -130,19 +135,7 @@ struct Head {
     headers: HeaderMap,
 }
 
-impl Head {
-    /// gRPC's requests are all POST.
-    fn request(&self) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
-    }
-}
-
-fn answer(mut response: Response<RecvStream>, holds: Holds) -> Response<UpstreamBody> {
+fn answer(mut response: Response<http2::Body>, holds: Holds) -> Response<UpstreamBody> {
     sanitise(response.headers_mut());
     let grpc = response.status() == StatusCode::OK
         && (response.headers().get(CONTENT_TYPE))
@@ -208,7 +201,7 @@ type Holds = (Stream, Caller);
 /// A response body whose transport errors are statuses in its trailers.
 #[derive(Default)]
 pub(crate) struct UpstreamBody {
-    open: Option<(RecvStream, Holds)>,
+    open: Option<(http2::Body, Holds)>,
 }
 
 impl http_body::Body for UpstreamBody {
@@ -222,26 +215,17 @@ impl http_body::Body for UpstreamBody {
         let Some((stream, _)) = &mut self.open else {
             return Poll::Ready(None);
         };
-        let end = match ready!(stream.poll_data(cx)) {
-            Some(Ok(data)) => {
-                // It fails when the stream is over, which the next read says.
-                let _ = stream.flow_control().release_capacity(data.len());
-                return Poll::Ready(Some(Ok(Frame::data(data))));
-            }
-            Some(Err(error)) => Err(error),
-            None => ready!(stream.poll_trailers(cx)),
+        let end = match ready!(Pin::new(stream).poll_frame(cx)) {
+            Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => frame.into_trailers().ok().map(|mut trailers| {
+                sanitise(&mut trailers);
+                trailers
+            }),
+            Some(Err(error)) => Some(status::trailers(&status::of_transport(&error))),
+            None => None,
         };
         self.open = None;
-        Poll::Ready(match end {
-            Ok(None) => None,
-            Ok(Some(mut trailers)) => {
-                sanitise(&mut trailers);
-                Some(Ok(Frame::trailers(trailers)))
-            }
-            Err(error) => {
-                Some(Ok(Frame::trailers(status::trailers(&status::of_transport(&error)))))
-            }
-        })
+        Poll::Ready(end.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {

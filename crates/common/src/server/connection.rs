@@ -1,34 +1,24 @@
 //! One connection, from its first byte to its last.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tower::Service as _;
 
 use super::Shared;
-use super::batch::{Unbatched, batched};
-use super::executor::CallExecutor;
+use super::http1;
+use super::http2::{self, Serving};
 use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
-use super::pieces::{InPieces, Pieces};
-use super::request::RequestBody;
 use crate::BoxError;
 use crate::context::Peer;
-use crate::layers::deadline;
-use crate::stack::{self, Inbound, InboundBody};
+use crate::stack;
 
 /// A connection that is drained before it has said what it speaks gets this long to say it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -50,16 +40,22 @@ pub(super) async fn serve(
     };
     let served = match opened {
         Ok(Ok((Version::Http2, io, peer))) => {
-            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
-            let (io, batches) = batched(io);
-            let connection = http2(&shared).serve_connection(TokioIo::new(io), service);
-            let connection = Unbatched::new(connection, batches);
-            drive(connection, |c| c.connection().graceful_shutdown(), &shared, phase).await
+            let stack = stack::inbound(&shared.stack, peer);
+            let connection = http2::serve(io, stack, &shared.settings);
+            drive(connection, Serving::graceful_shutdown, &shared, phase).await
         }
         Ok(Ok((Version::Http1, io, peer))) => {
-            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
-            let connection = http1(&shared).serve_connection(TokioIo::new(io), service);
-            drive(connection, http1::Connection::graceful_shutdown, &shared, phase).await
+            let stack = stack::inbound(&shared.stack, peer);
+            let (connection, takeover) = http1::serve(io, stack, &shared.settings);
+            let end = http1::Serving::graceful_shutdown;
+            let served = drive(connection, end, &shared, phase.clone()).await;
+            if let Some(session) = takeover.take() {
+                tokio::select! {
+                    () = session => {}
+                    _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
+                }
+            }
+            served
         }
         Ok(Err(error)) => Err(error),
         Err(_elapsed) => Err("the peer took too long to say what it speaks".into()),
@@ -75,7 +71,7 @@ async fn open(
     addr: SocketAddr,
     shared: &Shared,
 ) -> Result<
-    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send, Arc<Peer>),
+    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + use<>, Arc<Peer>),
     BoxError,
 > {
     stream.set_nodelay(true)?;
@@ -106,33 +102,6 @@ async fn hang_up(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = [0; 1024];
     while let Ok(1..) = stream.read(&mut rest).await {}
-}
-
-fn http2(shared: &Shared) -> http2::Builder<CallExecutor> {
-    let settings = &shared.settings;
-    let mut builder = http2::Builder::new(CallExecutor(settings.runtime));
-    builder
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .max_concurrent_streams(settings.max_concurrent_streams)
-        .max_header_list_size(settings.max_header_bytes)
-        .max_send_buf_size(settings.max_send_buffer_bytes)
-        // What a connection may hold of requests that no handler reads is its window.
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(2 << 20)
-        .keep_alive_interval(settings.keepalive_interval)
-        .keep_alive_timeout(settings.keepalive_timeout);
-    builder
-}
-
-fn http1(shared: &Shared) -> http1::Builder {
-    let settings = &shared.settings;
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.handshake_timeout)
-        .max_buf_size((settings.max_header_bytes as usize).max(8 * 1024));
-    builder
 }
 
 /// Polls the connection, asks it to end when its server drains or its age is reached, and cuts it
@@ -181,27 +150,4 @@ async fn after(time: Option<Duration>) {
 fn with_jitter(age: Duration) -> Duration {
     let share = 0.9 + 0.2 * fastrand::f64();
     Duration::try_from_secs_f64(age.as_secs_f64() * share).unwrap_or(age)
-}
-
-/// The stack of one connection. hyper calls it by shared reference, one call after the other.
-struct PerConnection(RefCell<Inbound>);
-
-impl PerConnection {
-    fn new(stack: Inbound) -> Self {
-        Self(RefCell::new(stack))
-    }
-}
-
-impl hyper::service::Service<Request<Incoming>> for PerConnection {
-    type Response = Response<Pieces<InboundBody>>;
-    type Error = Infallible;
-    type Future = InPieces<<Inbound as tower::Service<Request<RequestBody>>>::Future>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // Nobody took that of the last call if it was one of HTTP/1.1.
-        let _ = deadline::begun();
-        let version = request.version();
-        let request = request.map(|body| RequestBody::new(body, version));
-        InPieces::new(self.0.borrow_mut().call(request))
-    }
 }

@@ -12,14 +12,14 @@
 //! ```
 
 mod admin;
-mod batch;
 mod connection;
 mod executor;
 pub mod health;
+mod http1;
+mod http2;
 mod io;
 mod lifecycle;
 mod listener;
-mod pieces;
 pub mod reflection;
 mod request;
 mod router;
@@ -44,6 +44,7 @@ pub use settings::{Runtime, ServerSettings, SettingsError};
 pub use tls::{ClientAuth, ServerTls};
 
 use crate::body::Body;
+use crate::protocol::rest::RestError;
 use crate::stack::InboundParts;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Counter, Gauge};
@@ -88,6 +89,9 @@ pub enum ServerError {
     /// The files given to [`Server::examples`].
     #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Examples(Vec<examples::Problem>),
+    /// The REST routes that they declare.
+    #[error("contracts")]
+    Rest(#[from] RestError),
     /// The rules that they state.
     #[error(transparent)]
     Rules(#[from] rules::RuleError),

@@ -1,27 +1,19 @@
 //! The body of a request as a connection gives it to its stack.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tonic::Status;
 
-use crate::status;
+use crate::{http2, status};
 
-/// A request body whose transport errors are statuses, and that never ends as whole when it is
-/// not: hyper takes a stream that was reset with NO_ERROR for one that has ended.
-pub(crate) struct RequestBody {
-    body: Incoming,
-    http2: bool,
-}
-
-impl RequestBody {
-    pub(super) fn new(body: Incoming, version: Version) -> Self {
-        Self { body, http2: version == Version::HTTP_2 }
-    }
+/// A request body whose transport errors are statuses.
+pub(crate) enum RequestBody {
+    Http1(Incoming),
+    Http2(http2::Body),
 }
 
 impl Body for RequestBody {
@@ -32,19 +24,27 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => Some(Ok(frame)),
-            Some(Err(error)) => Some(Err(status::of_request(&error))),
-            None if self.http2 && !self.body.is_end_stream() => Some(Err(status::abandoned())),
-            None => None,
-        })
+        match &mut *self {
+            Self::Http1(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|error| status::of_request(&error))
+            }
+            Self::Http2(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|error| status::of_request(&error))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
     }
 }

@@ -17,6 +17,7 @@ use tower::Service;
 
 use crate::BoxError;
 use crate::body::Body;
+use crate::protocol::edge::media_type;
 use crate::status;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -120,14 +121,10 @@ where
     }
 }
 
+/// Whether the messages are protobuf's: what has another codec has become that at the edge, or is
+/// in one that nobody knows.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return false;
-    };
-    match value.as_bytes().strip_prefix(b"application/grpc") {
-        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';')),
-        None => false,
-    }
+    matches!(media_type(headers), b"application/grpc" | b"application/grpc+proto")
 }
 
 /// The answer to a request that no protocol here understands (gRPC's HTTP/2 mapping: 415).

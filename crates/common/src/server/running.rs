@@ -19,6 +19,7 @@ use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::layers::validation::ValidationLayer;
 use crate::protocol::contracts::Contracts;
 use crate::protocol::edge::{self, EdgeLayer};
+use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
 use crate::tls::RELOAD_INTERVAL;
@@ -62,9 +63,17 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let contracts = Contracts::new(server.contracts.iter().map(AsRef::as_ref), served)?;
     let files = server.examples.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     let contracts = contracts.with_examples(files).map_err(ServerError::Examples)?;
+    let contracts = Arc::new(contracts);
     let validation = ValidationLayer::new(&contracts)?;
-    let edge = EdgeLayer::new(edge::Parts { contracts });
+    let rest = Rest::new(&contracts, settings.rest)?;
+    let edge = EdgeLayer::new(edge::Parts {
+        contracts: Arc::clone(&contracts),
+        rest,
+        max_message_bytes: settings.max_message_bytes,
+        cors: settings.cors.clone(),
+    });
     let stack = InboundParts::new(
+        contracts,
         edge,
         server.router,
         telemetry,

@@ -15,8 +15,8 @@ pub mod proto {
     tonic::include_proto!("grpc.testing");
 }
 
-/// The contracts of this crate and what they import, as an encoded `FileDescriptorSet` with comments.
-pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/testing.bin"));
+/// `grpc/testing/test.proto` and what it imports, as an encoded `FileDescriptorSet` with comments.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/grpc_testing.bin"));
 
 /// The request header that a server sends back among its response headers.
 pub const ECHO_INITIAL: &str = "x-grpc-test-echo-initial";

@@ -41,8 +41,7 @@ async fn other_protocols() {
     }
 }
 
-/// What RFC 9113 calls a connection error ends the connection: with its code or, where h2 does not
-/// tell, with PROTOCOL_ERROR.
+/// What RFC 9113 calls a connection error ends the connection, with its code.
 #[tokio::test]
 async fn violations() {
     let victim = victim(&[]);
@@ -85,7 +84,7 @@ async fn violations() {
         (
             "too large a window",
             frames(&[Frame::settings(&[(frame::setting::INITIAL_WINDOW_SIZE, 1 << 31)])]),
-            Reason::PROTOCOL_ERROR,
+            Reason::FLOW_CONTROL_ERROR,
         ),
         (
             "padding longer than its frame",
@@ -95,7 +94,7 @@ async fn violations() {
         (
             "SETTINGS of no whole setting",
             frames(&[Frame::new(kind::SETTINGS, 0, 0, [0; 5])]),
-            Reason::PROTOCOL_ERROR,
+            Reason::FRAME_SIZE_ERROR,
         ),
         (
             "SETTINGS on a stream",
@@ -105,7 +104,7 @@ async fn violations() {
         (
             "PING of 7 bytes",
             frames(&[Frame::new(kind::PING, 0, 0, [0; 7])]),
-            Reason::PROTOCOL_ERROR,
+            Reason::FRAME_SIZE_ERROR,
         ),
         (
             "GOAWAY on a stream",

@@ -12,6 +12,7 @@ mod garbage;
 mod headers;
 mod hoarders;
 mod messages;
+mod rest;
 mod servers;
 mod slow;
 

@@ -13,24 +13,45 @@ use crate::body::Body;
 use crate::status;
 
 pin_project! {
-    #[allow(missing_docs)]
-    /// A request's body further in: gRPC's own, or one that a protocol makes.
-    #[project = RequestProjection]
-    pub enum EdgeRequest<B> {
-        /// Passed untouched.
+    /// gRPC's own body, or one that another protocol was translated to or from.
+    #[project = SideProjection]
+    enum Side<B> {
         Grpc { #[pin] body: B },
-        /// Made of another protocol's.
         Translated { #[pin] body: Body },
+    }
+}
+
+impl<B: HttpBody> Side<B> {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Grpc { body } => body.is_end_stream(),
+            Self::Translated { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Grpc { body } => body.size_hint(),
+            Self::Translated { body } => body.size_hint(),
+        }
+    }
+}
+
+pin_project! {
+    /// A request's body further in: gRPC's own, or one that a protocol makes.
+    pub struct EdgeRequest<B> {
+        #[pin]
+        side: Side<B>,
     }
 }
 
 impl<B> EdgeRequest<B> {
     pub(super) fn grpc(body: B) -> Self {
-        Self::Grpc { body }
+        Self { side: Side::Grpc { body } }
     }
 
     pub(super) fn translated(body: Body) -> Self {
-        Self::Translated { body }
+        Self { side: Side::Translated { body } }
     }
 }
 
@@ -46,26 +67,20 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.project() {
-            RequestProjection::Grpc { body } => body
+        match self.project().side.project() {
+            SideProjection::Grpc { body } => body
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|error| failed(error.into())))),
-            RequestProjection::Translated { body } => body.poll_frame(cx),
+            SideProjection::Translated { body } => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Grpc { body } => body.is_end_stream(),
-            Self::Translated { body } => body.is_end_stream(),
-        }
+        self.side.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Grpc { body } => body.size_hint(),
-            Self::Translated { body } => body.size_hint(),
-        }
+        self.side.size_hint()
     }
 }
 
@@ -77,14 +92,20 @@ fn failed(error: BoxError) -> Status {
 }
 
 pin_project! {
-    #[allow(missing_docs)]
     /// A response's body outside of the door: gRPC's own, or one that a protocol made of it.
-    #[project = BodyProjection]
-    pub enum EdgeBody<B> {
-        /// Passed untouched.
-        Grpc { #[pin] body: B },
-        /// Another protocol's.
-        Translated { #[pin] body: Body },
+    pub struct EdgeBody<B> {
+        #[pin]
+        side: Side<B>,
+    }
+}
+
+impl<B> EdgeBody<B> {
+    pub(super) fn grpc(body: B) -> Self {
+        Self { side: Side::Grpc { body } }
+    }
+
+    pub(super) fn translated(body: Body) -> Self {
+        Self { side: Side::Translated { body } }
     }
 }
 
@@ -100,27 +121,21 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project() {
-            BodyProjection::Grpc { body } => {
+        match self.project().side.project() {
+            SideProjection::Grpc { body } => {
                 body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
             }
-            BodyProjection::Translated { body } => {
+            SideProjection::Translated { body } => {
                 body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Grpc { body } => body.is_end_stream(),
-            Self::Translated { body } => body.is_end_stream(),
-        }
+        self.side.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Grpc { body } => body.size_hint(),
-            Self::Translated { body } => body.size_hint(),
-        }
+        self.side.size_hint()
     }
 }

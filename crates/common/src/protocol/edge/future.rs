@@ -17,8 +17,15 @@ use crate::body::Body;
 
 pin_project! {
     /// The response of an [`super::Edge`].
+    pub struct EdgeFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
     #[project = Projection]
-    pub enum EdgeFuture<F> {
+    enum State<F> {
         /// A gRPC call.
         Grpc { #[pin] call: F },
         /// A call in another protocol, until gRPC's response is here.
@@ -32,15 +39,15 @@ pin_project! {
 
 impl<F> EdgeFuture<F> {
     pub(super) fn grpc(call: F) -> Self {
-        Self::Grpc { call }
+        Self { state: State::Grpc { call } }
     }
 
     pub(super) fn translated(call: F, answer: Answer) -> Self {
-        Self::Translated { call, answer: Some(answer) }
+        Self { state: State::Translated { call, answer: Some(answer) } }
     }
 
     pub(super) fn answered(response: Response<Body>) -> Self {
-        Self::Answered { response: Some(response) }
+        Self { state: State::Answered { response: Some(response) } }
     }
 }
 
@@ -52,29 +59,30 @@ where
 {
     type Output = Result<Response<EdgeBody<RB>>, Infallible>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
         loop {
-            match self.as_mut().project() {
+            match state.as_mut().project() {
                 Projection::Grpc { call } => {
                     let Ok(response) = ready!(call.poll(cx));
-                    return Poll::Ready(Ok(response.map(|body| EdgeBody::Grpc { body })));
+                    return Poll::Ready(Ok(response.map(EdgeBody::grpc)));
                 }
                 Projection::Translated { call, answer } => {
                     let Ok(response) = ready!(call.poll(cx));
                     let response = response.map(Body::new);
                     let next = match answer.take() {
-                        Some(answer) => Self::Answering { answer: answer(response) },
-                        None => Self::answered(response),
+                        Some(answer) => State::Answering { answer: answer(response) },
+                        None => State::Answered { response: Some(response) },
                     };
-                    self.set(next);
+                    state.set(next);
                 }
                 Projection::Answering { answer } => {
                     let response = ready!(answer.as_mut().poll(cx));
-                    return Poll::Ready(Ok(response.map(|body| EdgeBody::Translated { body })));
+                    return Poll::Ready(Ok(response.map(EdgeBody::translated)));
                 }
                 Projection::Answered { response } => {
                     let response = response.take().unwrap_or_default();
-                    return Poll::Ready(Ok(response.map(|body| EdgeBody::Translated { body })));
+                    return Poll::Ready(Ok(response.map(EdgeBody::translated)));
                 }
             }
         }

@@ -5,8 +5,10 @@
 //! name, which answers it itself or makes a gRPC request of it, and of the gRPC response its own.
 
 mod body;
+mod cors;
 mod detect;
 mod future;
+mod takeover;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,33 +21,49 @@ use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
 pub use body::{EdgeBody, EdgeRequest};
+pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
 pub use future::EdgeFuture;
+pub(crate) use takeover::Takeover;
 
 use super::contracts::Contracts;
+use super::rest::{self, Rest};
+use super::{connect, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
+pub(crate) use detect::media_type;
 use detect::{Protocol, detect};
 
 /// What the protocols of a server know: its contracts and its settings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parts {
     /// The methods served.
-    pub contracts: Contracts,
+    pub contracts: Arc<Contracts>,
+    /// The routes of their bindings.
+    pub rest: Rest,
+    /// The longest message that is taken, in bytes, before and after it is translated.
+    pub max_message_bytes: usize,
+    /// Which pages may open a WebSocket.
+    pub cors: Option<CorsSettings>,
 }
 
 /// What a protocol makes of a request.
 pub(crate) enum Arrival {
     /// A call, as gRPC, and what makes that protocol's response of gRPC's.
-    #[allow(dead_code)]
     Call { request: Request<Body>, answer: Answer },
     /// An answer that needs no call.
     Answered(Response<Body>),
+    /// A call whose connection is taken over: this is answered, and gRPC's response goes to what
+    /// runs from then on.
+    TakenOver { request: Request<Body>, response: Response<Body>, run: Run },
 }
 
 /// Makes a protocol's response of gRPC's. It is a future because some need to see how the call
 /// ends before they can say anything.
 pub(crate) type Answer =
     Box<dyn FnOnce(Response<Body>) -> BoxFuture<'static, Response<Body>> + Send>;
+
+/// Is given gRPC's response, and begins what runs on the connection.
+pub(crate) type Run = Box<dyn FnOnce(BoxFuture<'static, Response<Body>>) + Send>;
 
 /// Adds [`Edge`].
 #[derive(Clone, Debug)]
@@ -76,6 +94,7 @@ pub struct Edge<S> {
 impl<S, B, RB> Service<Request<B>> for Edge<S>
 where
     S: Service<Request<EdgeRequest<B>>, Response = Response<RB>, Error = Infallible>,
+    S::Future: Send + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     RB: HttpBody<Data = Bytes> + Send + 'static,
@@ -90,25 +109,30 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let arrival = match detect(&request) {
+        let arrival = match detect(&request, &self.parts.contracts) {
             Protocol::Grpc => {
-                let call = self.inner.call(request.map(EdgeRequest::grpc));
-                return EdgeFuture::grpc(call);
-            }
-            Protocol::Other => {
-                let _ = &self.parts;
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
-            #[allow(unreachable_patterns)]
-            _ => Arrival::Answered(Response::new(Body::default())),
+            Protocol::GrpcJson | Protocol::GrpcWeb => {
+                grpc_web::accept(&self.parts, request.map(Body::new))
+            }
+            Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
+            Protocol::Other => rest::accept(&self.parts, request.map(Body::new)),
         };
-        #[allow(unreachable_code)]
         match arrival {
             Arrival::Call { request, answer } => {
                 let call = self.inner.call(request.map(EdgeRequest::translated));
                 EdgeFuture::translated(call, answer)
             }
             Arrival::Answered(response) => EdgeFuture::answered(response),
+            Arrival::TakenOver { request, response, run } => {
+                let call = self.inner.call(request.map(EdgeRequest::translated));
+                run(Box::pin(async move {
+                    let Ok(response) = call.await;
+                    response.map(Body::new)
+                }));
+                EdgeFuture::answered(response)
+            }
         }
     }
 }

@@ -1,0 +1,179 @@
+//! Runs a connection to its end.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::yield_now;
+use tokio::time::{Sleep, sleep};
+
+use super::connection::{Accepted, Connection};
+use super::error::{Error, Reason};
+use super::handle::Shared;
+use super::keepalive::KeepAlive;
+use super::transport::Transport;
+
+/// What the peer may have on its way when it is told to open no more streams gets this long to
+/// come; and when a connection is over, so does the peer to hang up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What is read before others on this thread get their turn.
+const TURN: usize = 256 * 1024;
+
+/// Who serves the requests that come.
+pub(crate) trait Serve {
+    fn serve(&mut self, connection: &Arc<Shared>, request: Accepted);
+}
+
+/// Of clients, to whom none come.
+pub(crate) struct NoRequests;
+
+impl Serve for NoRequests {
+    fn serve(&mut self, _: &Arc<Shared>, _: Accepted) {}
+}
+
+/// Reads, serves and writes; resolves when the connection has ended.
+pub(crate) struct Driver<S, H> {
+    transport: Transport<S>,
+    handler: H,
+    keepalive: Option<KeepAlive>,
+    /// Runs from when the peer was told to open no more streams, and from when it is over.
+    last_words: Option<Pin<Box<Sleep>>>,
+    closing: bool,
+}
+
+impl<S, H> Driver<S, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Serve + Unpin,
+{
+    pub(crate) fn new(
+        stream: S,
+        connection: Arc<Shared>,
+        handler: H,
+        keepalive: Option<KeepAlive>,
+    ) -> Self {
+        let transport = Transport::new(stream, connection);
+        Self { transport, handler, keepalive, last_words: None, closing: false }
+    }
+
+    /// Ends the connection when the streams that it has are over.
+    pub(crate) fn graceful_shutdown(self: Pin<&mut Self>) {
+        let this = self.get_mut();
+        this.transport.connection().with(Connection::announce_leaving);
+        this.last_words = Some(Box::pin(sleep(LAST_WORDS)));
+    }
+
+    /// Reads and serves what comes; resolves when nothing more will.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut read = 0;
+        while read < TURN {
+            if self.transport.connection().with(|connection| connection.is_clogged()) {
+                // It is written first, and read when it is.
+                return Poll::Pending;
+            }
+            let came = self.transport.poll_read(cx, |connection| {
+                std::iter::from_fn(|| connection.accept()).collect::<Vec<_>>()
+            });
+            let Some((bytes, requests)) = ready!(came)? else { return Poll::Ready(Ok(())) };
+            read += bytes;
+            for request in requests {
+                self.handler.serve(self.transport.connection(), request);
+            }
+        }
+        // Behind all that can run, where waking ourselves would only be behind the next few.
+        let _ = pin!(yield_now()).poll(cx);
+        Poll::Pending
+    }
+
+    /// Looks at the clocks.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) {
+        let connection = self.transport.connection();
+        if let Some(last_words) = &mut self.last_words
+            && last_words.as_mut().poll(cx).is_ready()
+        {
+            self.last_words = None;
+            connection.with(Connection::leave);
+        }
+        if let Some(keepalive) = &mut self.keepalive
+            && keepalive.poll_lost(connection, cx).is_ready()
+        {
+            self.keepalive = None;
+            tracing::debug!("connection ended: no answer to a ping");
+            connection.with(|connection| connection.fail(Reason::NO_ERROR));
+        }
+    }
+
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let last_words = self.last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+        if self.transport.poll_close(cx).is_pending() && last_words.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match self.transport.connection().with(|c| c.ended().cloned()) {
+            None | Some(Error::GoAway(Reason::NO_ERROR, _)) => Ok(()),
+            Some(error) => Err(error),
+        })
+    }
+}
+
+impl<S, H> Future for Driver<S, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Serve + Unpin,
+{
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.closing {
+            return this.poll_closing(cx);
+        }
+        let connection = this.transport.connection().clone();
+        connection.with(Connection::drive);
+        this.poll_timers(cx);
+        loop {
+            let read = this.poll_read(cx);
+            let hung_up = matches!(read, Poll::Ready(Ok(())));
+            let lost = match read {
+                Poll::Pending => None,
+                Poll::Ready(Ok(())) => Some(Error::Lost("the peer closed it".to_owned())),
+                Poll::Ready(Err(error)) => Some(error.into()),
+            };
+            let was_clogged = connection.with(|connection| connection.is_clogged());
+            let (all_written, lost) = match this.transport.poll_write(cx) {
+                Poll::Ready(Ok(())) => (true, lost),
+                Poll::Ready(Err(error)) => (false, lost.or(Some(error.into()))),
+                Poll::Pending => (false, lost),
+            };
+            if let Some(error) = lost {
+                let open = connection.with(|connection| {
+                    let open = connection.open();
+                    connection.end(error.clone());
+                    open
+                });
+                return Poll::Ready(if hung_up && open == 0 { Ok(()) } else { Err(error) });
+            }
+            if connection.with(|connection| connection.is_done()) {
+                this.closing = true;
+                this.last_words = None;
+                return this.poll_closing(cx);
+            }
+            // What was not read for that can be now.
+            if !(was_clogged && all_written) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S, H> Drop for Driver<S, H> {
+    fn drop(&mut self) {
+        // Cut: its streams end with it.
+        let lost = Error::Lost("the connection was cut".to_owned());
+        self.transport.connection().with(|connection| connection.end(lost));
+    }
+}

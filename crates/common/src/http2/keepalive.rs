@@ -1,0 +1,56 @@
+//! Asks a silent peer for a sign of life.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::connection::Connection;
+use super::handle::Shared;
+
+/// When to ask, and whether it was in vain.
+#[derive(Debug)]
+pub(crate) struct KeepAlive {
+    interval: Duration,
+    patience: Duration,
+    /// Whether connections without streams are asked too.
+    idle: bool,
+    asked: bool,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl KeepAlive {
+    pub(crate) fn new(interval: Duration, patience: Duration, idle: bool) -> Self {
+        Self { interval, patience, idle, asked: false, sleep: Box::pin(sleep(interval)) }
+    }
+
+    /// Resolves when the peer was asked and nothing has come from it since: any whole frame is a
+    /// sign of life, as single bytes are not.
+    pub(crate) fn poll_lost(&mut self, connection: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            let wait = connection.with(|connection| self.look(connection));
+            let Some(wait) = wait else { return Poll::Ready(()) };
+            let now = Instant::now();
+            // A longer time than there is does not end.
+            let next = now.checked_add(wait).unwrap_or(now + Duration::from_secs(1 << 30));
+            self.sleep.as_mut().reset(next);
+        }
+    }
+
+    /// How long to wait now; `None`: it was in vain.
+    fn look(&mut self, connection: &mut Connection) -> Option<Duration> {
+        let heard = connection.heard();
+        if heard || (!self.idle && connection.open() == 0) {
+            self.asked = false;
+            return Some(self.interval);
+        }
+        if std::mem::replace(&mut self.asked, true) {
+            return None;
+        }
+        connection.ask();
+        Some(self.patience)
+    }
+}

@@ -1,0 +1,329 @@
+//! Maps: an object, each key once.
+
+use std::hash::BuildHasher as _;
+
+use super::Writer;
+use super::scattered::Found;
+use crate::schema::{FieldTable, Kind, Shape, Tables};
+use crate::wire::{self, Stop, WireType};
+
+/// What an entry's message holds: the key is field 1, the value field 2.
+#[derive(Clone, Copy)]
+pub(super) struct EntryFields<'a> {
+    key: &'a FieldTable,
+    value: &'a FieldTable,
+}
+
+impl<'a> EntryFields<'a> {
+    pub(super) fn of(tables: &'a Tables, field: &FieldTable) -> Option<Self> {
+        let id = field.kind.message().filter(|_| field.shape == Shape::Map)?;
+        match &*tables.message(id)?.fields {
+            [key, value] => Some(Self { key, value }),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Key<'a> {
+    Text(&'a [u8]),
+    Raw(u64),
+}
+
+impl Key<'_> {
+    /// What a key is that an entry does not say.
+    fn default(kind: Kind) -> Self {
+        if kind == Kind::String { Self::Text(b"") } else { Self::Raw(0) }
+    }
+}
+
+impl<'a> Writer<'a, '_> {
+    /// All entries that stand together; the first one's tag has been read.
+    pub(super) fn map(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
+        let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        self.key(field);
+        self.out.push(b'{');
+        let first = self.keys.len();
+        loop {
+            let start = *wire;
+            let entry = self.check(start, wire::bytes(wire))?;
+            self.entry(fields, entry)?;
+            if !wire::same_tag(wire, field.tag) {
+                break;
+            }
+        }
+        self.close_map(first)
+    }
+
+    /// Ends a map whose entries have a comma after each, if each key was there once.
+    pub(super) fn close_map(&mut self, first: usize) -> Result<(), Stop> {
+        /// Up to so many, comparing each with each is faster than sorting.
+        const FEW: usize = 8;
+        let keys = self.keys.get_mut(first..).unwrap_or_default();
+        let twice = if keys.len() <= FEW {
+            let mut rest = &*keys;
+            std::iter::from_fn(|| rest.split_first().inspect(|(_, after)| rest = after))
+                .any(|(key, after)| after.contains(key))
+        } else {
+            keys.sort_unstable();
+            !keys.is_sorted_by(|a, b| a < b)
+        };
+        self.keys.truncate(first);
+        if twice {
+            return Err(Stop::Scattered);
+        }
+        self.close_object();
+        Ok(())
+    }
+
+    fn close_object(&mut self) {
+        match self.out.last_mut() {
+            Some(last) if *last == b',' => *last = b'}',
+            _ => self.out.push(b'}'),
+        }
+    }
+
+    /// An entry as writers leave it: the key, then the value.
+    pub(super) fn entry(
+        &mut self,
+        fields: EntryFields<'a>,
+        mut entry: &'a [u8],
+    ) -> Result<(), Stop> {
+        self.room(entry)?;
+        let mark = self.out.len();
+        let key = if wire::same_tag(&mut entry, fields.key.tag) {
+            self.read_key(fields.key.kind, &mut entry)?
+        } else {
+            Key::default(fields.key.kind)
+        };
+        self.write_key(fields.key.kind, key)?;
+        let value = fields.value;
+        if !wire::same_tag(&mut entry, value.tag) {
+            self.absent_value(value).map_err(|stop| in_entry(stop, key, fields.key.kind))?;
+        } else if self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
+            // A closed enum's unknown value makes the entry an unknown field.
+            self.out.truncate(mark);
+            return Ok(());
+        }
+        if !entry.is_empty() {
+            return Err(Stop::Scattered);
+        }
+        self.out.push(b',');
+        self.keys.push(self.hash(key));
+        Ok(())
+    }
+
+    /// Writes a value whose tag has been read; true if it is one that nobody knows.
+    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<bool, Stop> {
+        match field.kind {
+            Kind::String | Kind::Bytes => {
+                let start = *wire;
+                let bytes = self.check(start, wire::bytes(wire))?;
+                self.text(field.kind, bytes)?;
+            }
+            Kind::Message(id) | Kind::Group(id) => {
+                let part = self.submessage(field, wire)?;
+                self.message(id, &[part])?;
+            }
+            kind => {
+                let raw = self.raw(kind, wire)?;
+                if self.is_unknown(kind, raw) {
+                    return Ok(true);
+                }
+                self.number(kind, raw);
+            }
+        }
+        Ok(false)
+    }
+
+    fn absent_value(&mut self, field: &FieldTable) -> Result<(), Stop> {
+        match field.kind {
+            Kind::Message(id) | Kind::Group(id) => self.message(id, &[&[]]),
+            Kind::Enum(id) => {
+                // The default of a closed enum is its first value, which may be no zero.
+                let closed = self.tables.enumeration(id).filter(|table| table.closed);
+                let first = closed.map_or(0, |table| table.first);
+                self.number(field.kind, i64::from(first).cast_unsigned());
+                Ok(())
+            }
+            _ => {
+                self.default(field);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_key(&self, kind: Kind, wire: &mut &'a [u8]) -> Result<Key<'a>, Stop> {
+        if kind == Kind::String {
+            let start = *wire;
+            return self.check(start, wire::bytes(wire)).map(Key::Text);
+        }
+        let raw = self.raw(kind, wire)?;
+        Ok(Key::Raw(match kind {
+            Kind::Int32 | Kind::Uint32 | Kind::Sint32 => u64::from(raw as u32),
+            Kind::Bool => u64::from(raw != 0),
+            _ => raw,
+        }))
+    }
+
+    fn write_key(&mut self, kind: Kind, key: Key<'a>) -> Result<(), Stop> {
+        match key {
+            Key::Text(bytes) => self.text(kind, bytes)?,
+            Key::Raw(raw) if matches!(kind.wire_type(), WireType::Fixed64) => {
+                self.number(kind, raw)
+            }
+            Key::Raw(raw) => match kind {
+                // These are quoted already.
+                Kind::Int64 | Kind::Uint64 | Kind::Sint64 => self.number(kind, raw),
+                _ => {
+                    self.out.push(b'"');
+                    self.number(kind, raw);
+                    self.out.push(b'"');
+                }
+            },
+        }
+        self.out.push(b':');
+        Ok(())
+    }
+
+    fn hash(&self, key: Key<'_>) -> u64 {
+        match key {
+            Key::Text(bytes) => self.tables.hasher.hash_one(bytes),
+            Key::Raw(raw) => raw,
+        }
+    }
+
+    /// A map whose entries stand apart, or that has a key twice: the last one counts.
+    pub(super) fn entries_together(
+        &mut self,
+        field: &FieldTable,
+        found: &[Found],
+    ) -> Result<(), Stop> {
+        let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        let mut hashed = Vec::with_capacity(found.len());
+        for found in found {
+            let entry = self.entry_at(found)?;
+            if let Some(entry) = self.parse_entry(fields, entry)? {
+                hashed.push((self.hash(entry.key), found.offset));
+            }
+        }
+        hashed.sort_unstable();
+        let mut kept = Vec::with_capacity(hashed.len());
+        for same in hashed.chunk_by(|a, b| a.0 == b.0) {
+            // Nearly always of one key; others with the same hash are told apart by looking.
+            let mut keys: Vec<Key<'a>> = Vec::new();
+            for (_, offset) in same.iter().rev() {
+                let entry = self.entry_at(&Found { index: 0, offset: *offset })?;
+                let Some(entry) = self.parse_entry(fields, entry)? else { continue };
+                if !keys.contains(&entry.key) {
+                    keys.push(entry.key);
+                    kept.push(*offset);
+                }
+            }
+        }
+        kept.sort_unstable();
+        self.out.push(b'{');
+        for offset in kept {
+            let entry = self.entry_at(&Found { index: 0, offset })?;
+            let Some(entry) = self.parse_entry(fields, entry)? else { continue };
+            self.room(entry.key_bytes())?;
+            self.write_key(fields.key.kind, entry.key)?;
+            self.value_together(fields.value, &entry.values)
+                .map_err(|stop| in_entry(stop, entry.key, fields.key.kind))?;
+            self.out.push(b',');
+        }
+        self.close_object();
+        Ok(())
+    }
+
+    fn entry_at(&self, found: &Found) -> Result<&'a [u8], Stop> {
+        let mut wire = self.at(found);
+        let start = wire;
+        self.check(start, wire::tag(&mut wire))?;
+        self.check(start, wire::bytes(&mut wire))
+    }
+
+    /// An entry in whatever order; None if its value is one that nobody knows.
+    fn parse_entry(
+        &self,
+        fields: EntryFields<'a>,
+        mut wire: &'a [u8],
+    ) -> Result<Option<Entry<'a>>, Stop> {
+        let mut entry = Entry { key: Key::default(fields.key.kind), values: Vec::new() };
+        while !wire.is_empty() {
+            let start = wire;
+            let tag = self.check(start, wire::tag(&mut wire))?;
+            if tag == fields.key.tag {
+                entry.key = self.read_key(fields.key.kind, &mut wire)?;
+            } else if tag == fields.value.tag {
+                let value = wire;
+                match fields.value.kind {
+                    Kind::Message(_) | Kind::Group(_) => {
+                        entry.values.push(self.submessage(fields.value, &mut wire)?);
+                    }
+                    Kind::String | Kind::Bytes => {
+                        self.check(start, wire::skip(&mut wire, tag))?;
+                        entry.values = vec![value];
+                    }
+                    kind => {
+                        let raw = self.raw(kind, &mut wire)?;
+                        if self.is_unknown(kind, raw) {
+                            return Ok(None);
+                        }
+                        entry.values = vec![value];
+                    }
+                }
+            } else {
+                self.check(start, wire::skip(&mut wire, tag))?;
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    fn value_together(&mut self, field: &FieldTable, values: &[&'a [u8]]) -> Result<(), Stop> {
+        match (field.kind, values) {
+            (_, []) => self.absent_value(field),
+            (Kind::Message(id) | Kind::Group(id), parts) => self.message(id, parts),
+            (_, [.., last]) => self.value(field, &mut { *last }).map(drop),
+        }
+    }
+}
+
+struct Entry<'a> {
+    key: Key<'a>,
+    /// A message's parts, or what begins with the last value.
+    values: Vec<&'a [u8]>,
+}
+
+impl<'a> Entry<'a> {
+    fn key_bytes(&self) -> &'a [u8] {
+        match self.key {
+            Key::Text(bytes) => bytes,
+            Key::Raw(_) => self.values.last().copied().unwrap_or_default(),
+        }
+    }
+}
+
+#[cold]
+fn in_entry(stop: Stop, key: Key<'_>, kind: Kind) -> Stop {
+    match stop {
+        Stop::Failed(mut error) => {
+            match (key, kind) {
+                (Key::Text(bytes), _) => error.trail().key(&String::from_utf8_lossy(bytes)),
+                (Key::Raw(raw), Kind::Bool) => error.trail().key(&(raw != 0).to_string()),
+                (Key::Raw(raw), Kind::Sint32 | Kind::Sint64) => {
+                    error.trail().key(&wire::unzigzag64(raw).to_string());
+                }
+                (Key::Raw(raw), Kind::Int32 | Kind::Sfixed32) => {
+                    error.trail().key(&(raw as i32).to_string());
+                }
+                (Key::Raw(raw), Kind::Int64 | Kind::Sfixed64) => {
+                    error.trail().key(&raw.cast_signed().to_string());
+                }
+                (Key::Raw(raw), _) => error.trail().key(&raw.to_string()),
+            }
+            Stop::Failed(error)
+        }
+        Stop::Scattered => Stop::Scattered,
+    }
+}
