@@ -135,7 +135,8 @@ impl Connection {
             }
         }
         frame::settings(&mut out, &announced);
-        if let Some(more) = config.connection_window.checked_sub(INITIAL_WINDOW) {
+        let more = config.connection_window.saturating_sub(INITIAL_WINDOW);
+        if more > 0 {
             frame::window_update(&mut out, 0, more);
         }
         Self {
