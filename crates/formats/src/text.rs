@@ -115,6 +115,8 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> 
     const ALIKE: f64 = 0.7;
     /// Nor is a longer one a slip; comparing takes time by the product of the lengths.
     const LONGEST: usize = 64;
+    /// Nor does whoever sends wrong names decide how long they are looked for.
+    const MOST: usize = 500;
     if wrong.len() > LONGEST {
         return None;
     }
@@ -127,6 +129,7 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> 
         alike.max(if begun { ALIKE } else { 0.0 })
     };
     known
+        .take(MOST)
         .filter(|known| known.len() <= LONGEST)
         .map(|known| (likeness(known), known))
         .filter(|(likeness, _)| *likeness >= ALIKE)

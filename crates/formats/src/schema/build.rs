@@ -167,8 +167,6 @@ impl<'a> Declared<'a> {
         let oneofs = message.oneof_decl.iter().map(|oneof| oneof.name.as_deref().unwrap_or(""));
         let mut table = MessageTable::new(name, fields, oneofs.map(Into::into).collect());
         table.special = special(name);
-        table.message_set =
-            options.and_then(|options| options.message_set_wire_format).unwrap_or_default();
         Ok(table)
     }
 

@@ -52,8 +52,6 @@ pub(crate) struct MessageType {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MessageOptions {
-    #[prost(bool, optional, tag = "1")]
-    pub(crate) message_set_wire_format: Option<bool>,
     #[prost(bool, optional, tag = "7")]
     pub(crate) map_entry: Option<bool>,
     #[prost(message, optional, tag = "12")]

@@ -33,8 +33,6 @@ pub(crate) struct MessageTable {
     /// Fields by JSON name, original name, and `[full.name]` of an extension.
     pub(crate) names: Names,
     pub(crate) oneofs: Vec<Box<str>>,
-    /// Extensions are items of a group, as proto1 had them.
-    pub(crate) message_set: bool,
 }
 
 /// A message that JSON writes in a way of its own.
@@ -91,6 +89,16 @@ impl Kind {
     /// Whether a repeated field of this kind may be packed.
     pub(crate) fn packs(self) -> bool {
         !matches!(self.wire_type(), WireType::Bytes | WireType::StartGroup)
+    }
+
+    /// Whether a number, bool or enum on the wire is the default of a field without presence.
+    #[inline]
+    pub(crate) fn is_default(self, raw: u64) -> bool {
+        match self {
+            Self::Int32 | Self::Uint32 | Self::Sint32 | Self::Enum(_) => raw as u32 == 0,
+            // Minus zero is none.
+            _ => raw == 0,
+        }
     }
 
     pub(crate) fn message(self) -> Option<MessageId> {
@@ -227,7 +235,7 @@ impl MessageTable {
         let original = fields.iter().zip(0..).map(|(field, index)| (&*field.name, index));
         let names = Names::new(&json.chain(original).collect::<Vec<_>>());
         let name = name.into();
-        Self { name, special: Special::None, fields, dense, names, oneofs, message_set: false }
+        Self { name, special: Special::None, fields, dense, names, oneofs }
     }
 
     /// The index of the field of that number.

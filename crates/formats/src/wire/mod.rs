@@ -3,16 +3,22 @@
 //! <https://protobuf.dev/programming-guides/encoding>
 
 mod check;
+mod entry;
 mod error;
+mod normal;
 mod read;
+mod walk;
 mod write;
 
 pub use check::check;
+pub(crate) use entry::{EntryFields, Key};
 pub use error::WireError;
 pub(crate) use error::{Malformed, Stop};
+pub use normal::normalize;
 pub(crate) use read::{
     bytes, fixed32, fixed64, group, same_tag, skip, tag, unzigzag32, unzigzag64, varint,
 };
+pub(crate) use walk::{Found, Walk};
 pub(crate) use write::{close, open, put_length, put_varint, zigzag32, zigzag64};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,4 +4,5 @@
 mod common;
 mod editions;
 mod mapping;
+mod normal;
 mod scattered;

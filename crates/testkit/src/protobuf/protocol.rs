@@ -89,10 +89,11 @@ fn transcode(schema: &Schema, request: Request) -> Answer {
     };
     let wire = match request.payload {
         Some(Payload::Protobuf(wire)) => {
-            if let Err(error) = wire::check(&message, &wire) {
+            let mut read = Vec::new();
+            if let Err(error) = wire::normalize(&message, &wire, &mut read) {
                 return Answer::ParseError(error.to_string());
             }
-            wire
+            read
         }
         Some(Payload::Json(json)) => {
             let ignore_unknown = request.test_category == JSON_IGNORE_UNKNOWN;

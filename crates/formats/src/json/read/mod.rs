@@ -23,7 +23,8 @@ pub struct ReadOptions {
     /// Fields that the message does not have, and values that an enum does not have, are passed over
     /// instead of being an error.
     pub ignore_unknown: bool,
-    /// How deep messages, lists and objects may be nested. 100, as protobuf's own readers have it.
+    /// How deep messages, lists and objects may be nested. 100, as protobuf's own readers have
+    /// it; each level takes some of the stack.
     pub max_depth: u32,
     /// How many fields, elements and map entries there may be in all. 10 million.
     pub max_values: u32,

@@ -64,7 +64,7 @@ impl<'a> Writer<'a, '_> {
             return Ok(());
         }
         let start = *wire;
-        let mut packed = self.check(start, wire::bytes(wire))?;
+        let mut packed = self.walk.check(start, wire::bytes(wire))?;
         while !packed.is_empty() {
             self.element(field, &mut packed).map_err(|stop| in_element(stop, *index))?;
             *index += 1;

@@ -1,53 +1,20 @@
 //! Maps: an object, each key once.
 
-use std::hash::BuildHasher as _;
-
 use super::Writer;
-use super::scattered::Found;
-use crate::schema::{FieldTable, Kind, Shape, Tables};
-use crate::wire::{self, Stop, WireType};
-
-/// What an entry's message holds: the key is field 1, the value field 2.
-#[derive(Clone, Copy)]
-pub(super) struct EntryFields<'a> {
-    key: &'a FieldTable,
-    value: &'a FieldTable,
-}
-
-impl<'a> EntryFields<'a> {
-    pub(super) fn of(tables: &'a Tables, field: &FieldTable) -> Option<Self> {
-        let id = field.kind.message().filter(|_| field.shape == Shape::Map)?;
-        match &*tables.message(id)?.fields {
-            [key, value] => Some(Self { key, value }),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Key<'a> {
-    Text(&'a [u8]),
-    Raw(u64),
-}
-
-impl Key<'_> {
-    /// What a key is that an entry does not say.
-    fn default(kind: Kind) -> Self {
-        if kind == Kind::String { Self::Text(b"") } else { Self::Raw(0) }
-    }
-}
+use crate::schema::{FieldTable, Kind};
+use crate::wire::{self, EntryFields, Found, Key, Stop, WireType};
 
 impl<'a> Writer<'a, '_> {
     /// All entries that stand together; the first one's tag has been read.
     pub(super) fn map(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
-        let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        let Some(fields) = EntryFields::of(self.walk.tables, field) else { return Ok(()) };
         let mark = self.out.len();
         self.key(field);
         self.out.push(b'{');
         let first = self.keys.len();
         loop {
             let start = *wire;
-            let entry = self.check(start, wire::bytes(wire))?;
+            let entry = self.walk.check(start, wire::bytes(wire))?;
             self.entry(fields, entry)?;
             if !wire::same_tag(wire, field.tag) {
                 break;
@@ -105,7 +72,7 @@ impl<'a> Writer<'a, '_> {
         self.room(entry)?;
         let mark = self.out.len();
         let key = if wire::same_tag(&mut entry, fields.key.tag) {
-            self.read_key(fields.key.kind, &mut entry)?
+            self.walk.key(fields.key.kind, &mut entry)?
         } else {
             Key::default(fields.key.kind)
         };
@@ -122,7 +89,7 @@ impl<'a> Writer<'a, '_> {
             return Err(Stop::Scattered);
         }
         self.out.push(b',');
-        self.keys.push(self.hash(key));
+        self.keys.push(self.walk.hash(key));
         Ok(())
     }
 
@@ -131,7 +98,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Message(id) | Kind::Group(id) => self.message(id, &[&[]]),
             Kind::Enum(id) => {
                 // The default of a closed enum is its first value, which may be no zero.
-                let closed = self.tables.enumeration(id).filter(|table| table.closed);
+                let closed = self.walk.tables.enumeration(id).filter(|table| table.closed);
                 let first = closed.map_or(0, |table| table.first);
                 self.number(field.kind, i64::from(first).cast_unsigned());
                 Ok(())
@@ -141,19 +108,6 @@ impl<'a> Writer<'a, '_> {
                 Ok(())
             }
         }
-    }
-
-    fn read_key(&self, kind: Kind, wire: &mut &'a [u8]) -> Result<Key<'a>, Stop> {
-        if kind == Kind::String {
-            let start = *wire;
-            return self.check(start, wire::bytes(wire)).map(Key::Text);
-        }
-        let raw = self.raw(kind, wire)?;
-        Ok(Key::Raw(match kind {
-            Kind::Int32 | Kind::Uint32 | Kind::Sint32 => u64::from(raw as u32),
-            Kind::Bool => u64::from(raw != 0),
-            _ => raw,
-        }))
     }
 
     fn write_key(&mut self, kind: Kind, key: Key<'a>) -> Result<(), Stop> {
@@ -176,47 +130,17 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn hash(&self, key: Key<'_>) -> u64 {
-        match key {
-            Key::Text(bytes) => self.tables.hasher.hash_one(bytes),
-            Key::Raw(raw) => raw,
-        }
-    }
-
     /// A map whose entries stand apart, or that has a key twice: the last one counts.
     pub(super) fn entries_together(
         &mut self,
         field: &FieldTable,
         found: &[Found],
     ) -> Result<(), Stop> {
-        let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
-        let mut hashed = Vec::with_capacity(found.len());
-        for found in found {
-            let entry = self.entry_at(found)?;
-            if let Some(entry) = self.parse_entry(fields, entry)? {
-                hashed.push((self.hash(entry.key), found.offset));
-            }
-        }
-        hashed.sort_unstable();
-        let mut kept = Vec::with_capacity(hashed.len());
-        for same in hashed.chunk_by(|a, b| a.0 == b.0) {
-            // Nearly always of one key; others with the same hash are told apart by looking.
-            let mut keys: Vec<Key<'a>> = Vec::new();
-            for (_, offset) in same.iter().rev() {
-                let entry = self.entry_at(&Found { index: 0, offset: *offset })?;
-                let Some(entry) = self.parse_entry(fields, entry)? else { continue };
-                if !keys.contains(&entry.key) {
-                    keys.push(entry.key);
-                    kept.push(*offset);
-                }
-            }
-        }
-        kept.sort_unstable();
+        let Some(fields) = EntryFields::of(self.walk.tables, field) else { return Ok(()) };
         self.out.push(b'{');
-        for offset in kept {
-            let entry = self.entry_at(&Found { index: 0, offset })?;
-            let Some(entry) = self.parse_entry(fields, entry)? else { continue };
-            self.room(entry.key_bytes())?;
+        for found in self.walk.entries(fields, found)? {
+            let Some(entry) = self.walk.entry(fields, &found)? else { continue };
+            self.room(self.walk.root)?;
             self.write_key(fields.key.kind, entry.key)?;
             self.value_together(fields.value, &entry.values)
                 .map_err(|stop| in_entry(stop, entry.key, fields.key.kind))?;
@@ -226,70 +150,11 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn entry_at(&self, found: &Found) -> Result<&'a [u8], Stop> {
-        let mut wire = self.at(found);
-        let start = wire;
-        self.check(start, wire::tag(&mut wire))?;
-        self.check(start, wire::bytes(&mut wire))
-    }
-
-    /// An entry in whatever order; None if its value is one that nobody knows.
-    fn parse_entry(
-        &self,
-        fields: EntryFields<'a>,
-        mut wire: &'a [u8],
-    ) -> Result<Option<Entry<'a>>, Stop> {
-        let mut entry = Entry { key: Key::default(fields.key.kind), values: Vec::new() };
-        while !wire.is_empty() {
-            let start = wire;
-            let tag = self.check(start, wire::tag(&mut wire))?;
-            if tag == fields.key.tag {
-                entry.key = self.read_key(fields.key.kind, &mut wire)?;
-            } else if tag == fields.value.tag {
-                let value = wire;
-                match fields.value.kind {
-                    Kind::Message(_) | Kind::Group(_) => {
-                        entry.values.push(self.submessage(fields.value, &mut wire)?);
-                    }
-                    Kind::String | Kind::Bytes => {
-                        self.check(start, wire::skip(&mut wire, tag))?;
-                        entry.values = vec![value];
-                    }
-                    kind => {
-                        let raw = self.raw(kind, &mut wire)?;
-                        if self.is_unknown(kind, raw) {
-                            return Ok(None);
-                        }
-                        entry.values = vec![value];
-                    }
-                }
-            } else {
-                self.check(start, wire::skip(&mut wire, tag))?;
-            }
-        }
-        Ok(Some(entry))
-    }
-
     fn value_together(&mut self, field: &FieldTable, values: &[&'a [u8]]) -> Result<(), Stop> {
         match (field.kind, values) {
             (_, []) => self.absent_value(field),
             (Kind::Message(id) | Kind::Group(id), parts) => self.message(id, parts),
             (_, [.., last]) => self.value(field, &mut { *last }).map(drop),
-        }
-    }
-}
-
-struct Entry<'a> {
-    key: Key<'a>,
-    /// A message's parts, or what begins with the last value.
-    values: Vec<&'a [u8]>,
-}
-
-impl<'a> Entry<'a> {
-    fn key_bytes(&self) -> &'a [u8] {
-        match self.key {
-            Key::Text(bytes) => bytes,
-            Key::Raw(_) => self.values.last().copied().unwrap_or_default(),
         }
     }
 }

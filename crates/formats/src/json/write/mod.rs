@@ -13,7 +13,7 @@ mod special;
 use super::seen::Seen;
 use crate::json::make_room;
 use crate::schema::{FieldTable, Kind, MessageId, MessageTable, Shape, Special, Tables};
-use crate::wire::{self, Malformed, Stop, WireError, WireType};
+use crate::wire::{self, Malformed, Stop, Walk, WireError};
 use crate::{Field, Message};
 
 /// How JSON is written, and how much.
@@ -25,7 +25,8 @@ pub struct WriteOptions {
     pub proto_names: bool,
     /// Enums are written as numbers.
     pub enum_numbers: bool,
-    /// How deep messages may be nested. 100, as protobuf's own readers have it.
+    /// How deep messages may be nested. 100, as protobuf's own readers have
+    /// it; each level takes some of the stack.
     pub max_depth: u32,
     /// How many fields, elements and map entries a message may have in all. 10 million.
     pub max_values: u32,
@@ -100,10 +101,8 @@ fn run<'a>(
 }
 
 struct Writer<'a, 'o> {
-    tables: &'a Tables,
+    walk: Walk<'a>,
     options: &'a WriteOptions,
-    /// The whole, which every slice is a part of.
-    root: &'a [u8],
     out: &'o mut Vec<u8>,
     /// How long `out` may become.
     end: usize,
@@ -125,14 +124,15 @@ impl<'a, 'o> Writer<'a, 'o> {
     ) -> Self {
         let end = out.len().saturating_add(options.max_bytes);
         let (depth, values) = (options.max_depth, options.max_values);
-        Self { tables, options, root, out, end, scattered, depth, values, keys: Vec::new() }
+        let walk = Walk { tables, root };
+        Self { walk, options, out, end, scattered, depth, values, keys: Vec::new() }
     }
 
     /// The message that these, one after the other, are. It is one slice, unless fields are brought
     /// together.
     #[inline]
     fn message(&mut self, id: MessageId, parts: &[&'a [u8]]) -> Result<(), Stop> {
-        let Some(table) = self.tables.message(id) else { return Ok(()) };
+        let Some(table) = self.walk.tables.message(id) else { return Ok(()) };
         let depth = self.depth.checked_sub(1);
         self.depth = depth.ok_or_else(|| self.malformed(parts, Malformed::Depth))?;
         if table.special == Special::None {
@@ -173,10 +173,10 @@ impl<'a, 'o> Writer<'a, 'o> {
         let mut rest = wire;
         while !rest.is_empty() {
             let start = rest;
-            let tag = self.check(start, wire::tag(&mut rest))?;
+            let tag = self.walk.check(start, wire::tag(&mut rest))?;
             let field = match table.fields.get(next) {
                 Some(field) if field.tag == tag => field,
-                _ => match self.known(table, tag) {
+                _ => match self.walk.known(table, tag) {
                     Some((index, field)) => {
                         if self.options.emit_defaults && index > next {
                             self.defaults(table, next..index, &mut seen);
@@ -185,7 +185,7 @@ impl<'a, 'o> Writer<'a, 'o> {
                         field
                     }
                     None => {
-                        self.check(start, wire::skip(&mut rest, tag))?;
+                        self.walk.check(start, wire::skip(&mut rest, tag))?;
                         continue;
                     }
                 },
@@ -209,16 +209,6 @@ impl<'a, 'o> Writer<'a, 'o> {
         Ok(())
     }
 
-    /// The field of that tag, if its wire type is one that the field can have.
-    fn known(&self, table: &'a MessageTable, tag: u32) -> Option<(usize, &'a FieldTable)> {
-        let index = table.find(tag >> 3)?;
-        let field = table.fields.get(index)?;
-        let packed = tag & 7 == WireType::Bytes as u32
-            && field.shape == Shape::Repeated
-            && field.kind.packs();
-        (field.tag == tag || packed).then_some((index, field))
-    }
-
     /// One value of the field; the tag has been read.
     #[inline]
     fn singular(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
@@ -232,7 +222,7 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     fn singular_text(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         let start = *wire;
-        let bytes = self.check(start, wire::bytes(wire))?;
+        let bytes = self.walk.check(start, wire::bytes(wire))?;
         if !bytes.is_empty() || field.presence || self.options.emit_defaults {
             self.key(field);
             self.text(field.kind, bytes)?;
@@ -246,7 +236,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         field: &FieldTable,
         wire: &mut &'a [u8],
     ) -> Result<(), Stop> {
-        let part = self.submessage(field, wire)?;
+        let part = self.walk.submessage(field, wire)?;
         self.key(field);
         self.message(id, &[part])
     }
@@ -257,9 +247,10 @@ impl<'a, 'o> Writer<'a, 'o> {
         field: &FieldTable,
         wire: &mut &'a [u8],
     ) -> Result<(), Stop> {
-        let raw = self.raw(kind, wire)?;
-        let default = scalar::is_default(kind, raw);
-        if (default && !field.presence && !self.options.emit_defaults) || self.is_unknown(kind, raw)
+        let raw = self.walk.raw(kind, wire)?;
+        let default = kind.is_default(raw);
+        if (default && !field.presence && !self.options.emit_defaults)
+            || self.walk.is_unknown(kind, raw)
         {
             return Ok(());
         }
@@ -273,33 +264,22 @@ impl<'a, 'o> Writer<'a, 'o> {
         match field.kind {
             Kind::String | Kind::Bytes => {
                 let start = *wire;
-                let bytes = self.check(start, wire::bytes(wire))?;
+                let bytes = self.walk.check(start, wire::bytes(wire))?;
                 self.text(field.kind, bytes)?;
             }
             Kind::Message(id) | Kind::Group(id) => {
-                let part = self.submessage(field, wire)?;
+                let part = self.walk.submessage(field, wire)?;
                 self.message(id, &[part])?;
             }
             kind => {
-                let raw = self.raw(kind, wire)?;
-                if self.is_unknown(kind, raw) {
+                let raw = self.walk.raw(kind, wire)?;
+                if self.walk.is_unknown(kind, raw) {
                     return Ok(false);
                 }
                 self.number(kind, raw);
             }
         }
         Ok(true)
-    }
-
-    /// A message's bytes; the tag has been read.
-    #[inline]
-    fn submessage(&self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<&'a [u8], Stop> {
-        let start = *wire;
-        let part = match field.kind {
-            Kind::Group(_) => wire::group(wire, field.number),
-            _ => wire::bytes(wire),
-        };
-        self.check(start, part)
     }
 
     /// What fields without presence hold when they are not there.
@@ -352,27 +332,18 @@ impl<'a, 'o> Writer<'a, 'o> {
         } else {
             format!("as JSON it is longer than {} bytes", self.options.max_bytes)
         };
-        Stop::Failed(WireError::over_limit(self.offset(at), reason))
-    }
-
-    #[inline(always)]
-    fn check<T>(&self, at: &[u8], result: Result<T, Malformed>) -> Result<T, Stop> {
-        result.map_err(|malformed| self.fault(at, malformed.reason()))
-    }
-
-    #[cold]
-    fn malformed(&self, parts: &[&'a [u8]], malformed: Malformed) -> Stop {
-        self.fault(parts.first().copied().unwrap_or_default(), malformed.reason())
+        Stop::Failed(WireError::over_limit(self.walk.offset(at), reason))
     }
 
     #[cold]
     fn fault(&self, at: &[u8], reason: impl Into<String>) -> Stop {
-        Stop::Failed(WireError::new(self.offset(at), reason))
+        self.walk.fault(at, reason).into()
     }
 
-    /// Where in the whole this part of it begins.
-    fn offset(&self, part: &[u8]) -> usize {
-        part.as_ptr().addr().saturating_sub(self.root.as_ptr().addr()).min(self.root.len())
+    #[cold]
+    fn malformed(&self, parts: &[&'a [u8]], malformed: Malformed) -> Stop {
+        let at = parts.first().copied().unwrap_or_default();
+        self.fault(at, malformed.reason())
     }
 }
 

@@ -6,37 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::Writer;
 use crate::schema::Kind;
 use crate::text;
-use crate::wire::{self, Stop, WireType};
-
-/// Whether the value on the wire is the default of a field without presence.
-pub(super) fn is_default(kind: Kind, raw: u64) -> bool {
-    match kind {
-        Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Enum(_) => raw as u32 == 0,
-        // Minus zero is none.
-        _ => raw == 0,
-    }
-}
+use crate::wire::{self, Stop};
 
 impl<'a> Writer<'a, '_> {
-    /// What a number, bool or enum is on the wire; the tag has been read.
-    #[inline]
-    pub(super) fn raw(&self, kind: Kind, wire: &mut &'a [u8]) -> Result<u64, Stop> {
-        let start = *wire;
-        let raw = match kind.wire_type() {
-            WireType::Fixed64 => wire::fixed64(wire),
-            WireType::Fixed32 => wire::fixed32(wire).map(u64::from),
-            _ => wire::varint(wire),
-        };
-        self.check(start, raw)
-    }
-
-    /// A closed enum's number that it has no value for counts as an unknown field.
-    pub(super) fn is_unknown(&self, kind: Kind, raw: u64) -> bool {
-        let Kind::Enum(id) = kind else { return false };
-        let Some(table) = self.tables.enumeration(id) else { return true };
-        table.closed && table.name_of(raw as i32).is_none()
-    }
-
     pub(super) fn number(&mut self, kind: Kind, raw: u64) {
         match kind {
             Kind::Int32 | Kind::Sfixed32 => self.integer(raw as i32),
@@ -49,7 +21,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Float => self.float32(f32::from_bits(raw as u32)),
             Kind::Bool => self.out.extend_from_slice(if raw == 0 { b"false" } else { b"true" }),
             Kind::Enum(id) => {
-                let Some(table) = self.tables.enumeration(id) else { return };
+                let Some(table) = self.walk.tables.enumeration(id) else { return };
                 if table.null {
                     self.out.extend_from_slice(b"null");
                     return;

@@ -1,12 +1,10 @@
 //! Messages that JSON writes in a way of its own.
 
 use super::Writer;
-use super::map::EntryFields;
-use super::scattered::Found;
 use crate::json::time;
 use crate::schema::{FieldTable, Kind, MessageTable, Special};
 use crate::text;
-use crate::wire::{self, Stop, WireType};
+use crate::wire::{self, EntryFields, Found, Stop, WireType};
 
 impl<'a> Writer<'a, '_> {
     pub(super) fn special(
@@ -38,9 +36,9 @@ impl<'a> Writer<'a, '_> {
             let mut wire = *part;
             while !wire.is_empty() {
                 let start = wire;
-                let tag = self.check(start, wire::tag(&mut wire))?;
+                let tag = self.walk.check(start, wire::tag(&mut wire))?;
                 if !visit(self, tag, &mut wire)? {
-                    self.check(start, wire::skip(&mut wire, tag))?;
+                    self.walk.check(start, wire::skip(&mut wire, tag))?;
                 }
             }
         }
@@ -56,8 +54,8 @@ impl<'a> Writer<'a, '_> {
         let (mut seconds, mut nanos) = (0, 0);
         self.each(parts, |writer, tag, wire| {
             match tag {
-                SECONDS => seconds = writer.raw(Kind::Int64, wire)?.cast_signed(),
-                NANOS => nanos = writer.raw(Kind::Int32, wire)? as i32,
+                SECONDS => seconds = writer.walk.raw(Kind::Int64, wire)?.cast_signed(),
+                NANOS => nanos = writer.walk.raw(Kind::Int32, wire)? as i32,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -80,9 +78,9 @@ impl<'a> Writer<'a, '_> {
             }
             let start = *wire;
             if textual {
-                bytes = writer.check(start, wire::bytes(wire))?;
+                bytes = writer.walk.check(start, wire::bytes(wire))?;
             } else {
-                raw = writer.raw(kind, wire)?;
+                raw = writer.walk.raw(kind, wire)?;
             }
             Ok(true)
         })?;
@@ -101,7 +99,7 @@ impl<'a> Writer<'a, '_> {
                 return Ok(false);
             }
             let start = *wire;
-            let path = writer.check(start, wire::bytes(wire))?;
+            let path = writer.walk.check(start, wire::bytes(wire))?;
             writer.room(start)?;
             if !joined.is_empty() {
                 joined.push(b',');
@@ -127,8 +125,8 @@ impl<'a> Writer<'a, '_> {
         self.each(parts, |writer, tag, wire| {
             let start = *wire;
             match tag {
-                TYPE_URL => url = writer.check(start, wire::bytes(wire))?,
-                VALUE => value = writer.check(start, wire::bytes(wire))?,
+                TYPE_URL => url = writer.walk.check(start, wire::bytes(wire))?,
+                VALUE => value = writer.walk.check(start, wire::bytes(wire))?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -144,9 +142,10 @@ impl<'a> Writer<'a, '_> {
         self.out.extend_from_slice(b"{\"@type\":");
         self.text(Kind::String, url)?;
         let url = str::from_utf8(url).unwrap_or_default();
-        let name = url.rsplit('/').next().unwrap_or_default();
-        let found = self.tables.by_name.get(name);
-        let Some((id, table)) = found.and_then(|id| Some((*id, self.tables.message(*id)?))) else {
+        let name = url.rsplit_once('/').map(|(_, name)| name);
+        let found = name.and_then(|name| self.walk.tables.by_name.get(name));
+        let Some((id, table)) = found.and_then(|id| Some((*id, self.walk.tables.message(*id)?)))
+        else {
             let url = text::excerpt(url);
             return Err(self.fault(at, format!("the type {url:?} is in no known contract")));
         };
@@ -162,7 +161,7 @@ impl<'a> Writer<'a, '_> {
 
     fn structure(&mut self, table: &'a MessageTable, parts: &[&'a [u8]]) -> Result<(), Stop> {
         let Some(field) = table.fields.first() else { return Ok(()) };
-        let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        let Some(fields) = EntryFields::of(self.walk.tables, field) else { return Ok(()) };
         if self.scattered {
             let found = self.gather(table, parts)?;
             return self.entries_together(field, &found);
@@ -174,7 +173,7 @@ impl<'a> Writer<'a, '_> {
                 return Ok(false);
             }
             let start = *wire;
-            let entry = writer.check(start, wire::bytes(wire))?;
+            let entry = writer.walk.check(start, wire::bytes(wire))?;
             writer.entry(fields, entry).map(|()| true)
         })?;
         self.close_map(first)
@@ -191,7 +190,7 @@ impl<'a> Writer<'a, '_> {
                 return Ok(false);
             }
             writer.room(wire)?;
-            let part = writer.submessage(field, wire)?;
+            let part = writer.walk.submessage(field, wire)?;
             writer.message(id, &[part])?;
             writer.out.push(b',');
             Ok(true)
@@ -216,7 +215,7 @@ impl<'a> Writer<'a, '_> {
             }
         } else {
             self.each(parts, |writer, tag, wire| {
-                let Some((_, field)) = writer.known(table, tag) else { return Ok(false) };
+                let Some((_, field)) = writer.walk.known(table, tag) else { return Ok(false) };
                 if written {
                     return Err(Stop::Scattered);
                 }
@@ -234,13 +233,11 @@ impl<'a> Writer<'a, '_> {
 
     fn variant_together(&mut self, field: &FieldTable, found: &[Found]) -> Result<(), Stop> {
         if let Some(id) = field.kind.message() {
-            let parts = self.parts(field, found)?;
+            let parts = self.walk.parts(field, found)?;
             return self.message(id, &parts);
         }
         let Some(last) = found.last() else { return Ok(()) };
-        let mut wire = self.at(last);
-        let start = wire;
-        self.check(start, wire::tag(&mut wire))?;
+        let (_, mut wire) = self.walk.enter(last)?;
         self.variant(field, &mut wire)
     }
 
@@ -249,15 +246,15 @@ impl<'a> Writer<'a, '_> {
         let start = *wire;
         match field.kind {
             Kind::Message(id) | Kind::Group(id) => {
-                let part = self.submessage(field, wire)?;
+                let part = self.walk.submessage(field, wire)?;
                 self.message(id, &[part])
             }
             Kind::String | Kind::Bytes => {
-                let bytes = self.check(start, wire::bytes(wire))?;
+                let bytes = self.walk.check(start, wire::bytes(wire))?;
                 self.text(field.kind, bytes)
             }
             kind => {
-                let raw = self.raw(kind, wire)?;
+                let raw = self.walk.raw(kind, wire)?;
                 if kind == Kind::Double && !f64::from_bits(raw).is_finite() {
                     return Err(self.fault(start, "JSON has neither NaN nor infinities"));
                 }
