@@ -13,6 +13,7 @@ mod channel;
 mod compression;
 mod connect;
 mod deadline;
+mod examples;
 mod grpc_web;
 mod interop;
 mod lifecycle;

@@ -103,3 +103,22 @@ def test_a_mistake_in_it_is_told_by_its_place(copy, right, wrong, mark, told):
         assert "= do: " in failed.stderr
     finally:
         write(contract, CONTRACT)
+
+
+def test_a_mistake_in_an_example_is_told_by_its_place(copy):
+    """An example that no longer fits its contract fails the build of the contracts."""
+    examples = copy / "proto/hello/v1/hello.examples.yaml"
+    right = examples.read_text()
+    mark = 'response: { greeting: "Hello, World!" }'
+    wrong = right.replace(mark, mark.replace("greeting", "greting"), 1)
+    before = wrong[: wrong.index("greting")].split("\n")
+    place = f"{len(before)}:{len(before[-1]) + 1}"
+    write(examples, wrong)
+    try:
+        failed = build(copy, "contracts", ok=False)
+        assert failed.returncode != 0
+        assert f"--> proto/hello/v1/hello.examples.yaml:{place}" in failed.stderr, failed.stderr
+        assert 'has no field "greting"; did you mean greeting?' in failed.stderr
+        assert "= do: " in failed.stderr
+    finally:
+        write(examples, right)

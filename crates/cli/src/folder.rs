@@ -25,6 +25,8 @@ pub(crate) struct Folder {
     /// The full names of the services that the folder's own files declare, sorted.
     pub(crate) services: Vec<String>,
     pub(crate) examples: Examples,
+    /// The files that they are from: paths below the folder, and texts.
+    pub(crate) sources: Vec<(String, String)>,
 }
 
 /// A compiler that looks for imports in these folders, and then among the files that come with
@@ -75,12 +77,12 @@ impl Folder {
             let text = fs::read_to_string(file);
             sources.push((name, text.with_context(|| format!("cannot read {}", file.display()))?));
         }
-        let sources = sources.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let examples = Examples::read(sources, &pool).map_err(|problems| {
+        let texts = sources.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let examples = Examples::read(texts, &pool).map_err(|problems| {
             let lines = problems.iter().map(|problem| format!("{}/{problem}", folder.display()));
             anyhow::anyhow!("{}", lines.collect::<Vec<_>>().join("\n"))
         })?;
-        Ok(Self { descriptors, pool, services, examples })
+        Ok(Self { descriptors, pool, services, examples, sources })
     }
 }
 

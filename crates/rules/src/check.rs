@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost_reflect::{DynamicMessage, MapKey, ReflectMessage, Value};
 
 use crate::declared::{self, FieldRules, Ignore, NumberRules, TimestampRules, TypeRules};
+use crate::expression::Expression;
 use crate::plan::{FieldPlan, Plan};
 use crate::{MAX_VIOLATIONS, Rules, Violation, text, wkt};
 
@@ -44,14 +45,22 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// How many expressions are evaluated for one message, so that none holds up a worker.
+const MAX_EVALUATIONS: u32 = 10_000;
+
 /// What is wrong so far.
 #[derive(Default)]
-pub(crate) struct Found(Vec<Violation>);
+pub(crate) struct Found {
+    violations: Vec<Violation>,
+    /// A list or a map has more than it may.
+    too_long: bool,
+    evaluations: u32,
+}
 
 impl Found {
     pub(crate) fn add(&mut self, at: &At<'_>, rule: impl Into<String>, message: impl Into<String>) {
         if !self.is_full() {
-            self.0.push(Violation {
+            self.violations.push(Violation {
                 field: at.to_string(),
                 rule: rule.into(),
                 message: message.into(),
@@ -61,11 +70,11 @@ impl Found {
     }
 
     fn is_full(&self) -> bool {
-        self.0.len() >= MAX_VIOLATIONS
+        self.violations.len() >= MAX_VIOLATIONS
     }
 
     pub(crate) fn into_violations(self) -> Vec<Violation> {
-        self.0
+        self.violations
     }
 }
 
@@ -76,12 +85,6 @@ pub(crate) fn message(
     at: &At<'_>,
     found: &mut Found,
 ) {
-    if !plan.message.expressions.is_empty() {
-        let this = Value::Message(value.clone());
-        for expression in &plan.message.expressions {
-            expression.check(&this, at, found);
-        }
-    }
     for (fields, required) in &plan.message.oneofs {
         let names = || fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
         match fields.iter().filter(|field| value.has_field(field)).count() {
@@ -104,6 +107,24 @@ pub(crate) fn message(
             return;
         }
         check_field(rules, field, value, at, found);
+    }
+    if !plan.message.expressions.is_empty() {
+        express(&plan.message.expressions, &Value::Message(value.clone()), at, found);
+    }
+}
+
+/// Evaluates expressions, after all other rules: they cost the most, and the more the more they
+/// look at, so that what is too long already is not looked at again.
+fn express(expressions: &[Expression], this: &Value, at: &At<'_>, found: &mut Found) {
+    for expression in expressions {
+        if found.too_long || found.is_full() || found.evaluations > MAX_EVALUATIONS {
+            return;
+        }
+        found.evaluations += 1;
+        if found.evaluations > MAX_EVALUATIONS {
+            return found.add(at, "too_many", "too many values to check in one message");
+        }
+        expression.check(this, at, found);
     }
 }
 
@@ -189,11 +210,17 @@ fn check_inner(rules: &Rules, of: &FieldRules, value: &Value, at: &At<'_>, found
 }
 
 fn check_value(rules: &Rules, of: &FieldRules, value: &Value, at: &At<'_>, found: &mut Found) {
-    for expression in &of.expressions {
-        expression.check(&unwrapped(value), at, found);
+    let value = unwrapped(value);
+    if let Some(of_type) = &of.of_type {
+        check_type(rules, of_type, &value, at, found);
     }
-    let Some(of_type) = &of.of_type else { return };
-    match (of_type, &*unwrapped(value)) {
+    if !of.expressions.is_empty() {
+        express(&of.expressions, &value, at, found);
+    }
+}
+
+fn check_type(rules: &Rules, of_type: &TypeRules, value: &Value, at: &At<'_>, found: &mut Found) {
+    match (of_type, value) {
         (TypeRules::Number(name, NumberRules::Whole(range)), value) => {
             if let Some(number) = declared::whole(value) {
                 range.check(&number, i128::to_string, |rule, words| {
@@ -338,6 +365,7 @@ fn count(
         found.add(at, format!("{kind}.min_{of}"), format!("at least {min} {what}, not {count}"));
     }
     if let Some(max) = max.filter(|max| (count as u64) > *max) {
+        found.too_long = true;
         found.add(at, format!("{kind}.max_{of}"), format!("at most {max} {what}, not {count}"));
     }
 }

@@ -245,3 +245,19 @@ fn what_is_told_is_bounded() {
     let json = format!(r#"{{"a": [{}]}}"#, vec!["\"long\""; 1000].join(","));
     assert_eq!(broken(&pool, &rules, &json).len(), crate::MAX_VIOLATIONS);
 }
+
+#[test]
+#[cfg(feature = "cel")]
+fn how_much_is_evaluated_is_bounded() {
+    let contract = "message M { repeated int32 a = 1 [(buf.validate.field).repeated.items.cel = {id: 'x', expression: 'this > 0'}];
+        repeated int32 b = 2 [(buf.validate.field).repeated.max_items = 2, (buf.validate.field).cel = {id: 'y', expression: 'this.all(n, n > 0)'}]; }";
+    let pool = pool(contract);
+    let rules = Rules::new(&pool).unwrap();
+    let many = |field: &str, value: &str, count: usize| {
+        broken(&pool, &rules, &format!(r#"{{"{field}": [{}]}}"#, vec![value; count].join(",")))
+    };
+    assert_eq!(many("a", "1", 9_999), [""; 0]);
+    assert_eq!(many("a", "1", 10_001), ["a[10000] too_many"]);
+    assert_eq!(many("b", "0", 2), ["b y"]);
+    assert_eq!(many("b", "0", 3), ["b repeated.max_items"]);
+}

@@ -134,7 +134,8 @@ async fn changed(folder: &Path, seen: &[(PathBuf, SystemTime)]) -> Vec<(PathBuf,
 /// A server of all services of a folder.
 pub(crate) fn server(folder: &Folder, seed: u64) -> anyhow::Result<Server> {
     let answers = Arc::new(Answers::new(folder, seed)?);
-    let mut server = Server::new("mock").contracts(folder.descriptors.clone());
+    let mut server =
+        Server::new("mock").contracts(folder.descriptors.clone()).examples(folder.sources.clone());
     for service in &folder.services {
         server = server.route(service, Mock::new(Arc::clone(&answers)));
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use examples::{Examples, Problem};
 use prost::Message as _;
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
 use prost_types::method_options::IdempotencyLevel;
@@ -14,6 +15,7 @@ pub struct Contracts {
     pool: DescriptorPool,
     schema: formats::Schema,
     methods: HashMap<String, Arc<Method>>,
+    examples: Examples,
 }
 
 /// A method, ready for messages to be translated.
@@ -72,7 +74,25 @@ impl Contracts {
                 Some((path, Arc::new(method)))
             })
             .collect();
-        Ok(Self { pool, schema, methods })
+        Ok(Self { pool, schema, methods, examples: Examples::default() })
+    }
+
+    /// Reads files of examples, each given as its path below the root of the contracts and its
+    /// text.
+    ///
+    /// # Errors
+    /// Everything in them that does not fit.
+    pub fn with_examples<'a>(
+        mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Vec<Problem>> {
+        self.examples = Examples::read(files, &self.pool)?;
+        Ok(self)
+    }
+
+    /// The examples of the contracts.
+    pub fn examples(&self) -> &Examples {
+        &self.examples
     }
 
     /// Everything that the contracts declare.

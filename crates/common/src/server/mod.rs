@@ -55,6 +55,8 @@ use lifecycle::Lifecycle;
 pub struct Server {
     name: String,
     contracts: Vec<Bytes>,
+    /// Paths and texts.
+    examples: Vec<(String, String)>,
     router: Router,
     settings: Option<ServerSettings>,
     metrics: Metrics,
@@ -87,6 +89,9 @@ pub enum ServerError {
     /// The REST routes that they declare.
     #[error("contracts")]
     Rest(#[from] RestError),
+    /// The files given to [`Server::examples`].
+    #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Examples(Vec<examples::Problem>),
     /// The rules that they state.
     #[error(transparent)]
     Rules(#[from] rules::RuleError),
@@ -113,6 +118,7 @@ impl Server {
         Self {
             name: name.into(),
             contracts: Vec::new(),
+            examples: Vec::new(),
             router: Router::default(),
             settings: None,
             metrics: Metrics::global().clone(),
@@ -125,6 +131,17 @@ impl Server {
     #[must_use]
     pub fn contracts(mut self, descriptors: impl Into<Bytes>) -> Self {
         self.contracts.push(descriptors.into());
+        self
+    }
+
+    /// The files of examples that stand beside the contracts, each as its path below their root,
+    /// such as `hello/v1/hello.examples.yaml`, and its text.
+    #[must_use]
+    pub fn examples<P: Into<String>, T: Into<String>>(
+        mut self,
+        files: impl IntoIterator<Item = (P, T)>,
+    ) -> Self {
+        self.examples.extend(files.into_iter().map(|(path, text)| (path.into(), text.into())));
         self
     }
 

@@ -21,9 +21,15 @@ const MAX_ITEMS: u64 = 3;
 /// The most that it gets whatever its contract asks for.
 const MOST_ITEMS: u64 = 64;
 
+/// How many fields a message gets, with all that is in it: contracts may be wide and deep.
+const MAX_FIELDS: usize = 1_000;
+
+/// Lists of messages deeper than this get one item, unless their rules ask for more.
+const FULL_DEPTH: usize = 3;
+
 /// Makes a message up.
 pub fn message(descriptor: &MessageDescriptor, seed: u64) -> DynamicMessage {
-    let mut synth = Synth { rng: Rng::with_seed(seed), within: Vec::new() };
+    let mut synth = Synth { rng: Rng::with_seed(seed), within: Vec::new(), left: MAX_FIELDS };
     synth.message(descriptor)
 }
 
@@ -31,6 +37,8 @@ struct Synth {
     rng: Rng,
     /// The types that are being filled in, from the outermost.
     within: Vec<String>,
+    /// How many fields may still be filled in.
+    left: usize,
 }
 
 impl Synth {
@@ -79,7 +87,10 @@ impl Synth {
             Kind::Message(message) => {
                 let name = message.full_name();
                 let again = self.within.iter().any(|outer| outer == name);
-                again || self.within.len() >= MAX_DEPTH || name == "google.protobuf.Any"
+                again
+                    || self.left == 0
+                    || self.within.len() >= MAX_DEPTH
+                    || name == "google.protobuf.Any"
             }
             _ => false,
         }
@@ -91,6 +102,7 @@ impl Synth {
         if self.ends_at(field) {
             return None;
         }
+        self.left = self.left.saturating_sub(1);
         let name = field.name();
         match (field.kind(), &declared.of_type) {
             (Kind::Message(entry), of_type) if field.is_map() => {
@@ -138,6 +150,9 @@ impl Synth {
 
     fn count(&mut self, min: Option<u64>, max: Option<u64>) -> u64 {
         let most = max.unwrap_or(u64::MAX).min(MOST_ITEMS);
+        if self.within.len() > FULL_DEPTH || self.left == 0 {
+            return min.unwrap_or(1).min(most);
+        }
         let least = min.unwrap_or(2.min(most)).min(most);
         self.rng.u64(least..=least.max(MAX_ITEMS.min(most)))
     }

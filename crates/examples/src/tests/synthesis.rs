@@ -76,3 +76,17 @@ fn recursive_messages_end() {
     assert_eq!(made["children"], serde_json::json!([]));
     assert!(made["name"].as_str().is_some_and(|name| !name.is_empty()));
 }
+
+#[test]
+fn wide_and_deep_contracts_make_messages_of_a_bounded_size() {
+    let mut contract = String::from("syntax = \"proto3\"; package shop.v1;\n");
+    for level in 0..10 {
+        let inner = |field: usize| format!("repeated L{} f{field} = {field};", level + 1);
+        let fields: String = (1..20).map(inner).collect();
+        contract.push_str(&format!("message L{level} {{ string name = 100; {fields} }}\n"));
+    }
+    contract.push_str("message L10 { string name = 1; }\n");
+    let pool = pool(&contract);
+    let made = synth::message(&pool.get_message_by_name("shop.v1.L0").unwrap(), 1);
+    assert!(compare::in_full(&made).to_string().len() < 500_000);
+}

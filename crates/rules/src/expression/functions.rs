@@ -1,5 +1,6 @@
 //! The functions that protovalidate adds to CEL.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cel::Context;
@@ -39,6 +40,8 @@ pub(super) fn add(context: &mut Context<'_, '_>) {
     let _ = context.add_function("isNan", |This(number): This<f64>| number.is_nan());
     let _ = context.add_function("isInf", |This(number): This<f64>| number.is_infinite());
     let _ = context.add_function("unique", |This(items): This<Arc<Vec<cel::Value>>>| {
-        items.iter().enumerate().all(|(at, item)| !items.iter().take(at).any(|other| other == item))
+        // Values have no hash, but what they look like has, and tells their types apart.
+        let mut seen = HashSet::with_capacity(items.len());
+        items.iter().all(|item| seen.insert(format!("{item:?}")))
     });
 }

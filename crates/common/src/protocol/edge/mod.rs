@@ -28,7 +28,7 @@ pub(crate) use takeover::Takeover;
 
 use super::contracts::Contracts;
 use super::rest::{self, Rest};
-use super::{connect, grpc_web};
+use super::{connect, docs, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
 pub(crate) use detect::media_type;
@@ -43,6 +43,8 @@ pub struct Parts {
     pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
+    /// The pages that describe them, if they are served.
+    pub docs: Option<docs::Docs>,
     /// Which pages may open a WebSocket.
     pub cors: Option<CorsSettings>,
 }
@@ -123,7 +125,13 @@ where
                 grpc_web::accept(&self.parts, request.map(Body::new))
             }
             Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
-            Protocol::Other => rest::accept(&self.parts, request.map(Body::new)),
+            Protocol::Other => {
+                let docs = self.parts.docs.as_ref();
+                match docs.and_then(|docs| docs::accept(docs, &request)) {
+                    Some(page) => Arrival::Answered(page),
+                    None => rest::accept(&self.parts, request.map(Body::new)),
+                }
+            }
         };
         match arrival {
             Arrival::Call { mut request, answer } => {
