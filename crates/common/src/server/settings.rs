@@ -39,8 +39,8 @@ pub struct ServerSettings {
     /// default 4 MiB. A generated service has a limit of its own, also 4 MiB, raised by
     /// `max_decoding_message_size`.
     pub max_message_bytes: usize,
-    /// What a stream may hold for a peer that reads slowly. `AHOY_MAX_SEND_BUFFER_BYTES`;
-    /// default 64 KiB.
+    /// What a connection may hold of answers for a peer that reads slowly, beside what handlers
+    /// wait with; at least 32 KiB. `AHOY_MAX_SEND_BUFFER_BYTES`; default 64 KiB.
     pub max_send_buffer_bytes: usize,
     /// The time for TLS and the first bytes of a connection, and for an HTTP/1.1 request's
     /// headers. `AHOY_HANDSHAKE_TIMEOUT`; default 10 s.

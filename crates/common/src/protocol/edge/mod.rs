@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
+use tracing::{Level, enabled};
 
 pub use body::{EdgeBody, EdgeRequest};
 pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
@@ -58,6 +59,10 @@ pub(crate) enum Arrival {
     /// runs from then on.
     TakenOver { request: Request<Body>, response: Response<Body>, run: Run },
 }
+
+/// What the client of a translated call speaks, among its request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spoken(pub(crate) &'static str);
 
 /// Makes a protocol's response of gRPC's. It is a future because some need to see how the call
 /// ends before they can say anything.
@@ -111,7 +116,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let arrival = match detect(&request, &self.parts.contracts) {
+        let protocol = detect(&request, &self.parts.contracts);
+        let arrival = match protocol {
             Protocol::Grpc => {
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
@@ -128,7 +134,11 @@ where
             }
         };
         match arrival {
-            Arrival::Call { request, answer } => {
+            Arrival::Call { mut request, answer } => {
+                // Only the access log wants to know, and it costs an allocation.
+                if enabled!(target: "ahoy::access", Level::INFO) {
+                    request.extensions_mut().insert(Spoken(protocol.name()));
+                }
                 let call = self.inner.call(request.map(EdgeRequest::translated));
                 EdgeFuture::translated(call, answer)
             }

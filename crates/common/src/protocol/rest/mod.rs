@@ -15,7 +15,6 @@ mod response;
 mod route;
 mod routes;
 pub mod template;
-mod values;
 mod websocket;
 
 use std::sync::Arc;
