@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use bench::client::NAME;
 use bench::procfs;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::h2load::{LARGE, Method, Summary};
 use crate::load::{Counting, Outcome};

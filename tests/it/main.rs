@@ -11,8 +11,10 @@
 mod calls;
 mod channel;
 mod compression;
+mod connect;
 mod deadline;
 mod examples;
+mod grpc_web;
 mod interop;
 mod lifecycle;
 mod limits;

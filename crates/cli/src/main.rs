@@ -1,6 +1,7 @@
 //! The one binary, `ahoy`: each subcommand is a module with its own arguments and its own way to run.
 
 mod call;
+mod docs;
 mod folder;
 mod health;
 mod mock;
@@ -27,6 +28,7 @@ enum Command {
     Up(serve::UpArgs),
     Call(call::CallArgs),
     Health(health::HealthArgs),
+    Docs(docs::DocsArgs),
     Mock(mock::MockArgs),
     Test(verify::TestArgs),
     Greeter(serve::GreeterArgs),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Up(args) => args.run(),
         Command::Call(args) => call::main(args),
         Command::Health(args) => args.run(),
+        Command::Docs(args) => args.run(),
         Command::Mock(args) => args.run(),
         Command::Test(args) => args.run(),
         Command::Greeter(args) => args.run(),

@@ -23,17 +23,22 @@ fn first<const ASCII: bool>(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut at = 0;
     for word in words {
-        let word = u64::from_le_bytes(*word);
-        // A byte's high bit is set where the byte is less than the subtrahend; a borrow spoils only
-        // what comes after the first such byte.
-        let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
-        let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
-        let found = less(word, 0x20) | equal(b'"') | equal(b'\\') | if ASCII { word } else { 0 };
-        let found = found & HIGH;
+        let found = special::<ASCII>(u64::from_le_bytes(*word));
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
+    }
+    // Most of the strings that people write end here: the rest is looked at as one word, too. Its two
+    // halves may have bytes in common.
+    if let (Some(low), Some(high)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        let (low, high) = (u32::from_le_bytes(*low), u32::from_le_bytes(*high));
+        let found = special::<ASCII>(u64::from(high) << 32 | u64::from(low));
+        if found == 0 {
+            return bytes.len();
+        }
+        let index = found.trailing_zeros() as usize / 8;
+        return at + if index < 4 { index } else { rest.len() + index - 8 };
     }
     for byte in rest {
         if *byte < 0x20 || *byte == b'"' || *byte == b'\\' || (ASCII && *byte >= 0x80) {
@@ -42,6 +47,17 @@ fn first<const ASCII: bool>(bytes: &[u8]) -> usize {
         at += 1;
     }
     at
+}
+
+/// The high bits of the bytes that [`first`] looks for; those above the lowest may be wrong.
+#[inline(always)]
+fn special<const ASCII: bool>(word: u64) -> u64 {
+    // A byte's high bit is set where the byte is less than the subtrahend; a borrow spoils only what
+    // comes after the first such byte.
+    let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
+    let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    let found = less(word, 0x20) | equal(b'"') | equal(b'\\') | if ASCII { word } else { 0 };
+    found & HIGH
 }
 
 /// Appends the text as a JSON string.

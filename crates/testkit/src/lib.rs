@@ -6,5 +6,6 @@
 pub mod bad;
 pub mod conformance;
 pub mod interop;
+pub mod protobuf;
 pub mod ruled;
 pub mod tls;

@@ -12,43 +12,43 @@ use tokio::net::TcpStream;
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// The lines, each as JSON.
-    pub(super) fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 /// A GET over HTTP/1.1.
-pub(super) async fn get(server: &Running, path: &str) -> Answer {
+pub(crate) async fn get(server: &Running, path: &str) -> Answer {
     send(server, Method::GET, path, &[], "").await
 }
 
 /// A request with JSON as its body.
-pub(super) async fn json(server: &Running, method: Method, path: &str, body: &str) -> Answer {
+pub(crate) async fn json(server: &Running, method: Method, path: &str, body: &str) -> Answer {
     send(server, method, path, &[("content-type", "application/json")], body).await
 }
 
 /// A request over HTTP/1.1, to the end of its answer.
-pub(super) async fn send(
+pub(crate) async fn send(
     server: &Running,
     method: Method,
     path: &str,
@@ -62,7 +62,7 @@ pub(super) async fn send(
 }
 
 /// The same over HTTP/2.
-pub(super) async fn send2(
+pub(crate) async fn send2(
     server: &Running,
     method: Method,
     path: &str,
@@ -79,7 +79,7 @@ pub(super) async fn send2(
 }
 
 /// A request over HTTP/1.1, to the beginning of its answer.
-pub(super) async fn begin<B>(server: &Running, request: Request<B>) -> Response<Incoming>
+pub(crate) async fn begin<B>(server: &Running, request: Request<B>) -> Response<Incoming>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -91,7 +91,7 @@ where
 }
 
 /// A request with a body that is here.
-pub(super) fn request(
+pub(crate) fn request(
     method: Method,
     path: &str,
     headers: &[(&str, &str)],

@@ -3,7 +3,7 @@
 mod cors;
 mod echo;
 mod errors;
-mod http_client;
+pub(crate) mod http_client;
 mod http_proto;
 mod showcase;
 mod slow;

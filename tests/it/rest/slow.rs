@@ -28,7 +28,11 @@ async fn who_never_reads_is_cut_after_the_deadline() {
         let mut rest = Vec::new();
         // A reset is as good as an end, as long as it is one.
         let _ = client.read_to_end(&mut rest).await;
-        assert!(!rest.ends_with(b"0\r\n\r\n"), "an answer that was cut looks whole");
+        if rest.ends_with(b"0\r\n\r\n") {
+            // Not all that the client's system holds was full when the time was over.
+            let end = String::from_utf8_lossy(&rest[rest.len().saturating_sub(200)..]);
+            assert!(end.contains("{\"error\":{\"code\":4,"), "what was cut looks whole: {end}");
+        }
     })
     .await;
 }

@@ -113,7 +113,7 @@ async fn a_client_stream_is_lines_values_or_a_list() {
         assert_eq!(got.json()["greeting"], "Hello, World!");
         for (body, what) in [
             ("{\"name\":\"A\"}\n{\"nmae\":\"B\"}", "nmae"),
-            ("{\"name\":\"A\"}\n{\"name\":", "ends within a message"),
+            ("{\"name\":\"A\"}\n{\"name\":", "ends within a value"),
             ("{\"name\":\"A\"}\n!", "body"),
         ] {
             let got = send(&server, Method::POST, "/v1/hello:everyone", &[LINES], body).await;

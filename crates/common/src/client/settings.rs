@@ -24,7 +24,8 @@ pub struct ChannelSettings {
     pub max_message_bytes: usize,
     /// The longest list of headers or trailers of a response; default 16 KiB.
     pub max_header_bytes: u32,
-    /// What a stream may hold for a peer that reads slowly; default 64 KiB.
+    /// What a connection may hold of requests for a peer that reads slowly, beside what callers
+    /// wait with; at least 32 KiB; default 64 KiB.
     pub max_send_buffer_bytes: usize,
     /// The most connections to one endpoint, of each worker. The first is opened at the first
     /// call, the next when all have as many calls in flight as the peer allows; default 4.

@@ -49,6 +49,8 @@ pub(super) struct Stream {
     pub(super) queued: bool,
     /// Whether it was since it had nothing to send.
     pub(super) contended: bool,
+    /// Whether it was woken to send.
+    pub(super) has_turn: bool,
 
     pub(super) receiving: Half,
     pub(super) receive_window: ReceiveWindow,
@@ -75,6 +77,7 @@ impl Stream {
             sender: None,
             queued: false,
             contended: false,
+            has_turn: false,
             receiving: Half::Waiting,
             receive_window: ReceiveWindow::new(receive),
             reader: None,

@@ -3,9 +3,11 @@
 pub(crate) mod answer;
 pub(crate) mod connect;
 pub mod contracts;
+pub mod docs;
 pub mod edge;
 pub mod frame;
 pub(crate) mod grpc_web;
 pub(crate) mod json;
 pub(crate) mod metadata;
+pub mod openapi;
 pub mod rest;

@@ -86,12 +86,12 @@ pub enum ServerError {
     /// The same, where they contradict each other.
     #[error("contracts")]
     Schema(#[from] prost_reflect::DescriptorError),
-    /// The files given to [`Server::examples`].
-    #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Examples(Vec<examples::Problem>),
     /// The REST routes that they declare.
     #[error("contracts")]
     Rest(#[from] RestError),
+    /// The files given to [`Server::examples`].
+    #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Examples(Vec<examples::Problem>),
     /// The rules that they state.
     #[error(transparent)]
     Rules(#[from] rules::RuleError),

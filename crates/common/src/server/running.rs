@@ -18,6 +18,7 @@ use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, liste
 use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::layers::validation::ValidationLayer;
 use crate::protocol::contracts::Contracts;
+use crate::protocol::docs::Docs;
 use crate::protocol::edge::{self, EdgeLayer};
 use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
@@ -66,10 +67,13 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     let contracts = Arc::new(contracts);
     let validation = ValidationLayer::new(&contracts)?;
     let rest = Rest::new(&contracts, settings.rest)?;
+    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, tls.is_some());
+    let docs = settings.docs.then(docs);
     let edge = EdgeLayer::new(edge::Parts {
         contracts: Arc::clone(&contracts),
         rest,
         max_message_bytes: settings.max_message_bytes,
+        docs,
         cors: settings.cors.clone(),
     });
     let stack = InboundParts::new(

@@ -39,8 +39,8 @@ pub struct ServerSettings {
     /// default 4 MiB. A generated service has a limit of its own, also 4 MiB, raised by
     /// `max_decoding_message_size`.
     pub max_message_bytes: usize,
-    /// What a stream may hold for a peer that reads slowly. `AHOY_MAX_SEND_BUFFER_BYTES`;
-    /// default 64 KiB.
+    /// What a connection may hold of answers for a peer that reads slowly, beside what handlers
+    /// wait with; at least 32 KiB. `AHOY_MAX_SEND_BUFFER_BYTES`; default 64 KiB.
     pub max_send_buffer_bytes: usize,
     /// The time for TLS and the first bytes of a connection, and for an HTTP/1.1 request's
     /// headers. `AHOY_HANDSHAKE_TIMEOUT`; default 10 s.
@@ -59,6 +59,9 @@ pub struct ServerSettings {
     /// The deadline of a call that comes without one. `AHOY_DEFAULT_DEADLINE`; default 1 h;
     /// may be off.
     pub default_deadline: Option<Duration>,
+    /// Whether the pages that describe the services are served: `/docs`, and `/NAME/docs` with its
+    /// OpenAPI. `AHOY_DOCS`: `on` (default) or `off`.
+    pub docs: bool,
     /// How long to go on serving after health says NOT_SERVING, for balancers to notice.
     /// `AHOY_DRAIN_DELAY`; default 0.
     pub drain_delay: Duration,
@@ -99,6 +102,7 @@ impl Default for ServerSettings {
             max_connection_age: Some(Duration::from_secs(3600)),
             max_connection_age_grace: None,
             default_deadline: Some(Duration::from_secs(3600)),
+            docs: true,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             rest: RestSettings::default(),
@@ -167,6 +171,7 @@ impl ServerSettings {
         env.optional("AHOY_MAX_CONNECTION_AGE", &mut self.max_connection_age)?;
         env.optional("AHOY_MAX_CONNECTION_AGE_GRACE", &mut self.max_connection_age_grace)?;
         env.optional("AHOY_DEFAULT_DEADLINE", &mut self.default_deadline)?;
+        env.set("AHOY_DOCS", "on or off", on_or_off, &mut self.docs)?;
         env.duration("AHOY_DRAIN_DELAY", &mut self.drain_delay)?;
         env.duration("AHOY_DRAIN_TIMEOUT", &mut self.drain_timeout)?;
         let rest = &mut self.rest;
@@ -299,6 +304,14 @@ fn runtime(value: &str) -> Option<Runtime> {
     }
 }
 
+fn on_or_off(value: &str) -> Option<bool> {
+    match value {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => None,
+    }
+}
+
 fn or_off<T>(parse: impl Fn(&str) -> Option<T>) -> impl Fn(&str) -> Option<Option<T>> {
     move |value| match value {
         "0" | "off" => Some(None),
@@ -353,6 +366,7 @@ mod tests {
             ("AHOY_MAX_CONNECTION_AGE", "5m"),
             ("AHOY_KEEPALIVE_INTERVAL", "0"),
             ("AHOY_HANDSHAKE_TIMEOUT", "250ms"),
+            ("AHOY_DOCS", "off"),
         ])
         .unwrap();
         assert!(settings.listen.is_ipv6());
@@ -361,6 +375,7 @@ mod tests {
         assert_eq!(settings.max_connection_age, Some(Duration::from_secs(300)));
         assert_eq!(settings.keepalive_interval, None);
         assert_eq!(settings.handshake_timeout, Duration::from_millis(250));
+        assert!(!settings.docs);
     }
 
     #[test]

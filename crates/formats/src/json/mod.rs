@@ -15,3 +15,13 @@ pub(crate) use error::Trail;
 pub use read::{ReadOptions, field_to_wire, text_to_wire, to_wire};
 pub use splitter::Splitter;
 pub use write::{WriteOptions, field_from_wire, from_wire};
+
+/// Makes room for what is probably appended.
+fn make_room(out: &mut Vec<u8>, additional: usize) {
+    if out.capacity() == 0 {
+        // Growing from nothing takes more than a small message does otherwise.
+        *out = Vec::with_capacity(additional);
+    } else {
+        out.reserve(additional);
+    }
+}

@@ -6,10 +6,9 @@ use super::descriptor::{EnumType, FieldType, File, FileSet, MessageType};
 use super::features::Features;
 use super::names::Names;
 use super::tables::{
-    EnumId, EnumTable, FieldTable, Kind, MessageId, MessageTable, Shape, Special, Tables,
+    EnumId, EnumTable, FieldTable, Key, Kind, MessageId, MessageTable, Shape, Special, Tables,
 };
 use super::{SchemaError, json_name};
-use crate::text;
 
 /// Nested types deeper than this are not a contract that anyone wrote.
 const MAX_NESTING: usize = 100;
@@ -220,8 +219,8 @@ impl<'a> Declared<'a> {
             tag: number << 3 | kind.wire_type() as u32,
             name: "".into(),
             json_name: "".into(),
-            json_key: "".into(),
-            proto_key: "".into(),
+            json_key: Key::default(),
+            proto_key: Key::default(),
         };
         let name = field.name.as_deref().unwrap_or_default();
         table.rename(name);
@@ -287,23 +286,14 @@ impl<'a> Declared<'a> {
 impl FieldTable {
     fn rename(&mut self, name: &str) {
         self.name = name.into();
-        self.proto_key = key(name);
+        self.proto_key = Key::new(name);
         self.rename_json(name);
     }
 
     fn rename_json(&mut self, name: &str) {
         self.json_name = name.into();
-        self.json_key = key(name);
+        self.json_key = Key::new(name);
     }
-}
-
-/// `,"name":`
-fn key(name: &str) -> Box<str> {
-    let mut key = Vec::with_capacity(name.len() + 4);
-    key.push(b',');
-    text::quote(name, &mut key);
-    key.push(b':');
-    String::from_utf8(key).unwrap_or_default().into()
 }
 
 fn join(scope: &str, name: &str) -> String {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::RandomState;
 
 use super::names::Names;
+use crate::text;
 use crate::wire::WireType;
 
 #[derive(Debug, Default)]
@@ -128,10 +129,52 @@ pub(crate) struct FieldTable {
     /// As the contract has it; `[full.name]` for an extension.
     pub(crate) name: Box<str>,
     pub(crate) json_name: Box<str>,
-    /// `,"jsonName":`
-    pub(crate) json_key: Box<str>,
-    /// `,"original_name":`
-    pub(crate) proto_key: Box<str>,
+    pub(crate) json_key: Key,
+    pub(crate) proto_key: Key,
+}
+
+/// A field's name as it stands in an object: `,"name":`.
+#[derive(Debug, Default)]
+pub(crate) struct Key {
+    text: Box<str>,
+    /// As much of it as there is room for. Copying a fixed number of bytes takes a few moves; copying
+    /// as many as there are, a call.
+    head: [u8; Self::HEAD],
+}
+
+impl Key {
+    const HEAD: usize = 24;
+
+    pub(crate) fn new(name: &str) -> Self {
+        let mut text = vec![b','];
+        text::quote(name, &mut text);
+        text.push(b':');
+        let mut head = [0; Self::HEAD];
+        for (to, from) in head.iter_mut().zip(&text) {
+            *to = *from;
+        }
+        Self { text: String::from_utf8(text).unwrap_or_default().into(), head }
+    }
+
+    /// `"name":`
+    pub(crate) fn without_comma(&self) -> &[u8] {
+        self.text.as_bytes().get(1..).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        if self.text.len() <= Self::HEAD {
+            let end = out.len() + self.text.len();
+            out.extend_from_slice(&self.head);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(self.text.as_bytes());
+        }
+    }
 }
 
 #[derive(Debug)]

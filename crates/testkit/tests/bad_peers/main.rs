@@ -15,6 +15,7 @@ mod messages;
 mod rest;
 mod servers;
 mod slow;
+mod streams;
 
 use std::future::Future;
 use std::net::SocketAddr;

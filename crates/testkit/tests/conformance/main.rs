@@ -6,6 +6,7 @@
 
 mod cases;
 mod expect;
+mod unexpected;
 
 use std::sync::Arc;
 

@@ -61,8 +61,11 @@ impl Connection {
         waits: bool,
         cx: &Context<'_>,
     ) -> Poll<Result<bool, Error>> {
+        let has_turn = self.streams.get(key).is_some_and(|s| std::mem::take(&mut s.has_turn));
+        let before = self.out.len();
         let sent = self.send(key, next, waits, cx);
-        if !self.waiting.is_empty() {
+        if has_turn && self.out.len() == before {
+            // It had no use for it, and others may.
             self.wake_waiting();
         }
         sent
@@ -128,11 +131,13 @@ impl Connection {
             next.room = 0;
             wait(&mut stream.sender, cx, &mut self.wakes);
             // Only the peer makes room on the stream itself.
-            if stream.send_window.room() > 0 {
-                stream.contended = true;
-                if !std::mem::replace(&mut stream.queued, true) {
-                    self.waiting.push_back(key);
+            if stream.send_window.room() > 0 && !std::mem::replace(&mut stream.queued, true) {
+                // Who had its turn, and found that others were quicker, has it still.
+                match stream.contended && out.len() == before {
+                    true => self.waiting.push_front(key),
+                    false => self.waiting.push_back(key),
                 }
+                stream.contended = true;
             }
             if out.len() > before {
                 self.notify();
@@ -198,6 +203,7 @@ impl Connection {
         {
             if let Some(stream) = self.streams.get(key) {
                 stream.queued = false;
+                stream.has_turn = true;
                 self.wakes.extend(stream.sender.take());
                 room = room.saturating_sub(MAX_PAYLOAD);
             }

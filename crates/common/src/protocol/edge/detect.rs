@@ -21,6 +21,18 @@ pub(super) enum Protocol {
     Other,
 }
 
+impl Protocol {
+    /// As the access log calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc | Self::GrpcJson => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect(_) => "connect",
+            Self::Other => "rest",
+        }
+    }
+}
+
 pub(super) fn detect<B>(request: &Request<B>, contracts: &Contracts) -> Protocol {
     let content_type = media_type(request.headers());
     if let Some(rest) = content_type.strip_prefix(b"application/grpc") {

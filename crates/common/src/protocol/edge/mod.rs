@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
+use tracing::{Level, enabled};
 
 pub use body::{EdgeBody, EdgeRequest};
 pub use cors::{Cors, CorsLayer, CorsSettings, Origins};
@@ -27,7 +28,7 @@ pub(crate) use takeover::Takeover;
 
 use super::contracts::Contracts;
 use super::rest::{self, Rest};
-use super::{connect, grpc_web};
+use super::{connect, docs, grpc_web};
 use crate::BoxError;
 use crate::body::Body;
 pub(crate) use detect::media_type;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub rest: Rest,
     /// The longest message that is taken, in bytes, before and after it is translated.
     pub max_message_bytes: usize,
+    /// The pages that describe them, if they are served.
+    pub docs: Option<docs::Docs>,
     /// Which pages may open a WebSocket.
     pub cors: Option<CorsSettings>,
 }
@@ -56,6 +59,10 @@ pub(crate) enum Arrival {
     /// runs from then on.
     TakenOver { request: Request<Body>, response: Response<Body>, run: Run },
 }
+
+/// What the client of a translated call speaks, among its request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spoken(pub(crate) &'static str);
 
 /// Makes a protocol's response of gRPC's. It is a future because some need to see how the call
 /// ends before they can say anything.
@@ -109,7 +116,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let arrival = match detect(&request, &self.parts.contracts) {
+        let protocol = detect(&request, &self.parts.contracts);
+        let arrival = match protocol {
             Protocol::Grpc => {
                 return EdgeFuture::grpc(self.inner.call(request.map(EdgeRequest::grpc)));
             }
@@ -117,10 +125,20 @@ where
                 grpc_web::accept(&self.parts, request.map(Body::new))
             }
             Protocol::Connect(shape) => connect::accept(shape, &self.parts, request.map(Body::new)),
-            Protocol::Other => rest::accept(&self.parts, request.map(Body::new)),
+            Protocol::Other => {
+                let docs = self.parts.docs.as_ref();
+                match docs.and_then(|docs| docs::accept(docs, &request)) {
+                    Some(page) => Arrival::Answered(page),
+                    None => rest::accept(&self.parts, request.map(Body::new)),
+                }
+            }
         };
         match arrival {
-            Arrival::Call { request, answer } => {
+            Arrival::Call { mut request, answer } => {
+                // Only the access log wants to know, and it costs an allocation.
+                if enabled!(target: "ahoy::access", Level::INFO) {
+                    request.extensions_mut().insert(Spoken(protocol.name()));
+                }
                 let call = self.inner.call(request.map(EdgeRequest::translated));
                 EdgeFuture::translated(call, answer)
             }

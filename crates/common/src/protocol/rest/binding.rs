@@ -240,7 +240,7 @@ fn check_variable(
 }
 
 /// Whether the message's JSON is one text or number.
-fn is_text(message: &MessageDescriptor) -> bool {
+pub(crate) fn is_text(message: &MessageDescriptor) -> bool {
     let Some(name) = message.full_name().strip_prefix("google.protobuf.") else {
         return false;
     };

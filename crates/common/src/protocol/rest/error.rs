@@ -17,7 +17,7 @@ use crate::body::Body;
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP code of a status, as `google/rpc/code.proto` has it.
-pub(super) fn http_code(code: Code) -> StatusCode {
+pub(crate) fn http_code(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         // nginx's "client closed request", which HTTP itself does not name.
@@ -60,6 +60,12 @@ impl Refusal {
         let mut response = statuses.response(&self.status, HeaderMap::new());
         *response.status_mut() = self.http;
         response.headers_mut().extend(self.header);
+        if self.http == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // It may go to a client of Connect, which takes what is exactly `application/json` for
+            // an error of its own protocol.
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+        }
         response
     }
 }
@@ -71,12 +77,13 @@ impl From<Status> for Refusal {
     }
 }
 
-/// INVALID_ARGUMENT that names the field, in the message and in a `google.rpc.BadRequest`.
+/// INVALID_ARGUMENT that names the field, in the message and in a `google.rpc.BadRequest`; in the
+/// message alone if it is none.
 pub(super) fn bad_field(place: &str, field: &str, what: &str) -> Status {
-    let message = match field {
-        "" => format!("{place}: {what}"),
-        field => format!("{place}: {field}: {what}"),
-    };
+    if field.is_empty() {
+        return Status::invalid_argument(format!("{place}: {what}"));
+    }
+    let message = format!("{place}: {field}: {what}");
     let details = ErrorDetails::with_bad_request_violation(field, what);
     Status::with_error_details(Code::InvalidArgument, message, details)
 }

@@ -15,7 +15,6 @@ mod response;
 mod route;
 mod routes;
 pub mod template;
-mod values;
 mod websocket;
 
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use tonic::Code;
 
 pub use binding::{Binding, BindingError, BodyField};
+pub(crate) use error::http_code;
 
 use super::contracts::Contracts;
 use super::edge::{Answer, Arrival, Parts, media_type};

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use formats::json::{self, JsonError, ReadOptions};
+use formats::json::{self, JsonError, ReadOptions, Splitter};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 
 use super::error::bad_field;
 use super::route::{RequestBody, Route};
-use super::values::{Values, ValuesError};
 use crate::body::Body;
 use crate::protocol::frame::{self, HEADER_LEN};
 
@@ -83,6 +82,9 @@ impl Messages {
 }
 
 fn bad_json(error: &JsonError) -> Status {
+    if error.is_over_limit() {
+        return Status::resource_exhausted(format!("body: {error}"));
+    }
     let place = match error.position() {
         Some((line, column)) => format!("body, line {line}, column {column}"),
         None => "body".into(),
@@ -177,17 +179,18 @@ impl HttpBody for One {
 pub(super) struct Many {
     messages: Messages,
     body: Option<Body>,
-    /// None for bytes, of which every chunk is a message.
-    values: Option<Values>,
+    /// None for bytes, of which every chunk is a message, and at the end.
+    values: Option<Splitter>,
 }
 
 impl Many {
     /// `lists`: whether the messages may come as one list of JSON.
     pub(super) fn new(messages: Messages, body: Body, lists: bool) -> Self {
-        let may_be_list = matches!(messages.route.body, RequestBody::Field(_, true));
         let values = match messages.route.body {
             RequestBody::Bytes(_) => None,
-            _ => Some(Values::new(messages.limit, lists && !may_be_list)),
+            RequestBody::Field(_, true) => Some(Splitter::of_values(messages.limit)),
+            _ if lists => Some(Splitter::new(messages.limit)),
+            _ => Some(Splitter::of_values(messages.limit)),
         };
         Self { messages, body: Some(body), values }
     }
@@ -199,32 +202,33 @@ impl Many {
         };
         let mut framed = Vec::new();
         while framed.len() < BATCH {
-            let Some(value) = values.next_value().map_err(bad_values)? else {
+            let Some(value) = values.next().map_err(|error| bad_json(&error))? else {
                 break;
             };
-            self.messages.append(&value, &mut framed)?;
+            self.messages.append(value, &mut framed)?;
         }
         Ok(Some(framed).filter(|framed| !framed.is_empty()).map(Bytes::from))
     }
 
-    fn chunk(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Status> {
+    fn chunk(&mut self, chunk: &[u8]) -> Result<Option<Bytes>, Status> {
         match &mut self.values {
             Some(values) => {
-                values.feed(chunk);
+                values.push(chunk);
                 self.here()
             }
             None if chunk.is_empty() => Ok(None),
             None => {
                 let mut framed = Vec::with_capacity(chunk.len() + 128);
-                self.messages.append(&chunk, &mut framed)?;
+                self.messages.append(chunk, &mut framed)?;
                 Ok(Some(framed.into()))
             }
         }
     }
 
+    /// The message that only the end of the body ends.
     fn last(&mut self) -> Result<Option<Bytes>, Status> {
-        let last = match &mut self.values {
-            Some(values) => values.finish().map_err(bad_values)?,
+        let last = match self.values.take() {
+            Some(values) => values.end().map_err(|error| bad_json(&error))?,
             None => None,
         };
         let Some(last) = last else {
@@ -233,15 +237,6 @@ impl Many {
         let mut framed = Vec::new();
         self.messages.append(&last, &mut framed)?;
         Ok(Some(framed.into()))
-    }
-}
-
-fn bad_values(error: ValuesError) -> Status {
-    match error {
-        ValuesError::TooLong(limit) => too_long(limit),
-        ValuesError::Truncated | ValuesError::AfterList => {
-            Status::invalid_argument(format!("body: {error}"))
-        }
     }
 }
 
@@ -270,7 +265,7 @@ impl HttpBody for Many {
             };
             made = match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => this.chunk(chunk),
+                    Ok(chunk) => this.chunk(&chunk),
                     Err(_trailers) => Ok(None),
                 },
                 Some(Err(error)) => Err(error),

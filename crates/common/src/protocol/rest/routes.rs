@@ -382,4 +382,46 @@ mod tests {
         assert_eq!(near("/v1/hellos"), ["GET /v1/hellos/{id}"]);
         assert_eq!(near("/w/z"), ["GET /w/x/y"]);
     }
+
+    /// Text of the grammar's own characters, which is a template more often than random bytes are.
+    fn random(rng: &mut fastrand::Rng) -> String {
+        const PARTS: [&str; 14] =
+            ["/", "/", "/", "a", "b", "*", "**", "{", "}", "{c}", "{d=*}", "{e=a/**}", ":", "%2F"];
+        (0..rng.usize(1..12)).map(|_| PARTS[rng.usize(..PARTS.len())]).collect()
+    }
+
+    /// A path is found by the template that it is made of, or by one that is as near.
+    #[test]
+    fn what_a_template_stands_for_takes_its_route() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut found = 0;
+        for _ in 0..20_000 {
+            let mut routes = Routes::new();
+            let templates: Vec<_> =
+                (0..4).filter_map(|_| Template::parse(&random(&mut rng)).ok()).collect();
+            for template in &templates {
+                let _ = routes.add(None, template, template.to_string());
+            }
+            for template in &templates {
+                let mut path = String::new();
+                for segment in template.segments() {
+                    match segment {
+                        Segment::Literal(text) => path += &format!("/{}", text.replace('/', "%2F")),
+                        Segment::One => path += "/x%2Fy",
+                        Segment::Rest => path += ["", "/", "/x/a", "/b//:"][rng.usize(..4)],
+                    }
+                }
+                if path.is_empty() {
+                    path.push('/');
+                }
+                path.extend(template.verb().map(|verb| format!(":{}", verb.replace('/', "%2F"))));
+                let route = routes.find(&Method::GET, &path);
+                assert!(matches!(route, Found::Route(..)), "{template} {path} {templates:?}");
+                found += 1;
+            }
+            // Whatever else comes is answered, too.
+            let _ = routes.find(&Method::GET, &random(&mut rng));
+        }
+        assert!(found > 1000, "{found} templates");
+    }
 }

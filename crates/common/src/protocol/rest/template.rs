@@ -230,7 +230,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn parts(text: &str) -> (String, Vec<(String, Range<usize>, bool)>, Option<String>) {
+    /// A variable: its field, its segments, whether it is single.
+    type Known = (String, Range<usize>, bool);
+
+    fn parts(text: &str) -> (String, Vec<Known>, Option<String>) {
         let template = Template::parse(text).unwrap();
         assert_eq!(template.to_string(), text);
         let shape = template.segments.iter().map(|segment| match segment {
@@ -243,7 +246,7 @@ mod tests {
         (shape, variables.collect(), template.verb)
     }
 
-    fn variable(name: &str, segments: Range<usize>, single: bool) -> (String, Range<usize>, bool) {
+    fn variable(name: &str, segments: Range<usize>, single: bool) -> Known {
         (name.to_owned(), segments, single)
     }
 

@@ -9,8 +9,8 @@ mod scan;
 mod special;
 mod text;
 
-use super::JsonError;
 use super::seen::Seen;
+use super::{JsonError, make_room};
 use crate::schema::{FieldTable, Kind, MessageId, MessageTable, Shape, Special, Tables};
 use crate::wire::{self, WireType};
 use crate::{Message, Path};
@@ -87,7 +87,7 @@ fn run<'a>(
 ) -> Result<(), JsonError> {
     let start = out.len();
     // A message is rarely longer on the wire.
-    out.reserve(json.len().min(options.max_bytes));
+    make_room(out, json.len().min(options.max_bytes));
     let mut reader = Reader::new(tables, json, options, out);
     let done = read(&mut reader).and_then(|()| reader.end());
     done.map_err(|error| {
@@ -200,7 +200,7 @@ impl<'a, 'o> Reader<'a, 'o> {
     /// Whether the field after the last one comes next, written without spaces.
     #[inline(always)]
     fn guess(&mut self, table: &MessageTable, next: usize) -> Option<usize> {
-        let key = table.fields.get(next)?.json_key.as_bytes().get(1..)?;
+        let key = table.fields.get(next)?.json_key.without_comma();
         self.json.get(self.at..)?.starts_with(key).then(|| {
             self.at += key.len();
             next

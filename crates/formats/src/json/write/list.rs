@@ -1,7 +1,7 @@
 //! Repeated fields, packed or not.
 
 use super::{Writer, in_element};
-use crate::schema::{FieldTable, Kind};
+use crate::schema::FieldTable;
 use crate::wire::{self, Stop, WireType};
 
 impl<'a> Writer<'a, '_> {
@@ -74,25 +74,9 @@ impl<'a> Writer<'a, '_> {
 
     fn element(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         self.room(wire)?;
-        match field.kind {
-            Kind::String | Kind::Bytes => {
-                let start = *wire;
-                let bytes = self.check(start, wire::bytes(wire))?;
-                self.text(field.kind, bytes)?;
-            }
-            Kind::Message(id) | Kind::Group(id) => {
-                let part = self.submessage(field, wire)?;
-                self.message(id, &[part])?;
-            }
-            kind => {
-                let raw = self.raw(kind, wire)?;
-                if self.is_unknown(kind, raw) {
-                    return Ok(());
-                }
-                self.number(kind, raw);
-            }
+        if self.value(field, wire)? {
+            self.out.push(b',');
         }
-        self.out.push(b',');
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ impl<'a> Writer<'a, '_> {
     /// All entries that stand together; the first one's tag has been read.
     pub(super) fn map(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         let Some(fields) = EntryFields::of(self.tables, field) else { return Ok(()) };
+        let mark = self.out.len();
         self.key(field);
         self.out.push(b'{');
         let first = self.keys.len();
@@ -52,7 +53,19 @@ impl<'a> Writer<'a, '_> {
                 break;
             }
         }
-        self.close_map(first)
+        self.close_map(first)?;
+        self.drop_empty(field, mark);
+        Ok(())
+    }
+
+    /// Takes back a map that had no entries but such as nobody knows.
+    pub(super) fn drop_empty(&mut self, field: &FieldTable, mark: usize) {
+        if self.out.ends_with(b"{}") && !self.options.emit_defaults {
+            let key = if self.options.proto_names { &field.proto_key } else { &field.json_key };
+            if self.out.len() == mark + key.len() + 2 {
+                self.out.truncate(mark);
+            }
+        }
     }
 
     /// Ends a map whose entries have a comma after each, if each key was there once.
@@ -100,7 +113,7 @@ impl<'a> Writer<'a, '_> {
         let value = fields.value;
         if !wire::same_tag(&mut entry, value.tag) {
             self.absent_value(value).map_err(|stop| in_entry(stop, key, fields.key.kind))?;
-        } else if self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
+        } else if !self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
             // A closed enum's unknown value makes the entry an unknown field.
             self.out.truncate(mark);
             return Ok(());
@@ -111,29 +124,6 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b',');
         self.keys.push(self.hash(key));
         Ok(())
-    }
-
-    /// Writes a value whose tag has been read; true if it is one that nobody knows.
-    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<bool, Stop> {
-        match field.kind {
-            Kind::String | Kind::Bytes => {
-                let start = *wire;
-                let bytes = self.check(start, wire::bytes(wire))?;
-                self.text(field.kind, bytes)?;
-            }
-            Kind::Message(id) | Kind::Group(id) => {
-                let part = self.submessage(field, wire)?;
-                self.message(id, &[part])?;
-            }
-            kind => {
-                let raw = self.raw(kind, wire)?;
-                if self.is_unknown(kind, raw) {
-                    return Ok(true);
-                }
-                self.number(kind, raw);
-            }
-        }
-        Ok(false)
     }
 
     fn absent_value(&mut self, field: &FieldTable) -> Result<(), Stop> {

@@ -11,6 +11,7 @@ mod scattered;
 mod special;
 
 use super::seen::Seen;
+use crate::json::make_room;
 use crate::schema::{FieldTable, Kind, MessageId, MessageTable, Shape, Special, Tables};
 use crate::wire::{self, Malformed, Stop, WireError, WireType};
 use crate::{Field, Message};
@@ -81,7 +82,7 @@ fn run<'a>(
 ) -> Result<(), WireError> {
     let start = out.len();
     // Names and quotes take about as much as the values; whatever it is, it grows from there.
-    out.reserve((wire.len() * 2 + 16).min(options.max_bytes));
+    make_room(out, (wire.len() * 2 + 16).min(options.max_bytes));
     let mut failed = None;
     for scattered in [false, true] {
         match write(&mut Writer::new(tables, wire, options, out, scattered)) {
@@ -129,14 +130,13 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     /// The message that these, one after the other, are. It is one slice, unless fields are brought
     /// together.
+    #[inline]
     fn message(&mut self, id: MessageId, parts: &[&'a [u8]]) -> Result<(), Stop> {
         let Some(table) = self.tables.message(id) else { return Ok(()) };
         let depth = self.depth.checked_sub(1);
         self.depth = depth.ok_or_else(|| self.malformed(parts, Malformed::Depth))?;
         if table.special == Special::None {
-            self.out.push(b'{');
-            self.fields(table, parts)?;
-            self.out.push(b'}');
+            self.object(table, parts)?;
         } else {
             self.special(table, parts)?;
         }
@@ -144,6 +144,21 @@ impl<'a, 'o> Writer<'a, 'o> {
         Ok(())
     }
 
+    #[inline]
+    fn object(&mut self, table: &'a MessageTable, parts: &[&'a [u8]]) -> Result<(), Stop> {
+        let start = self.out.len();
+        self.fields(table, parts)?;
+        // Each field has a comma before it. The first one's is where the brace belongs.
+        match self.out.get_mut(start) {
+            Some(comma) => *comma = b'{',
+            None => self.out.push(b'{'),
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// A message's fields, each with a comma before it.
+    #[inline]
     fn fields(&mut self, table: &'a MessageTable, parts: &[&'a [u8]]) -> Result<(), Stop> {
         match parts {
             [wire] if !self.scattered => self.fields_in_order(table, wire),
@@ -205,38 +220,79 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// One value of the field; the tag has been read.
+    #[inline]
     fn singular(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
+        // Each in a function of its own, since a number does not need what a message takes to save.
+        match field.kind {
+            Kind::String | Kind::Bytes => self.singular_text(field, wire),
+            Kind::Message(id) | Kind::Group(id) => self.singular_message(id, field, wire),
+            kind => self.singular_number(kind, field, wire),
+        }
+    }
+
+    fn singular_text(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
+        let start = *wire;
+        let bytes = self.check(start, wire::bytes(wire))?;
+        if !bytes.is_empty() || field.presence || self.options.emit_defaults {
+            self.key(field);
+            self.text(field.kind, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn singular_message(
+        &mut self,
+        id: MessageId,
+        field: &FieldTable,
+        wire: &mut &'a [u8],
+    ) -> Result<(), Stop> {
+        let part = self.submessage(field, wire)?;
+        self.key(field);
+        self.message(id, &[part])
+    }
+
+    fn singular_number(
+        &mut self,
+        kind: Kind,
+        field: &FieldTable,
+        wire: &mut &'a [u8],
+    ) -> Result<(), Stop> {
+        let raw = self.raw(kind, wire)?;
+        let default = scalar::is_default(kind, raw);
+        if (default && !field.presence && !self.options.emit_defaults) || self.is_unknown(kind, raw)
+        {
+            return Ok(());
+        }
+        self.key(field);
+        self.number(kind, raw);
+        Ok(())
+    }
+
+    /// A value without a name; the tag has been read. False if it is one that nobody knows.
+    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<bool, Stop> {
         match field.kind {
             Kind::String | Kind::Bytes => {
                 let start = *wire;
                 let bytes = self.check(start, wire::bytes(wire))?;
-                if !bytes.is_empty() || field.presence || self.options.emit_defaults {
-                    self.key(field);
-                    self.text(field.kind, bytes)?;
-                }
-                Ok(())
+                self.text(field.kind, bytes)?;
             }
             Kind::Message(id) | Kind::Group(id) => {
                 let part = self.submessage(field, wire)?;
-                self.key(field);
-                self.message(id, &[part])
+                self.message(id, &[part])?;
             }
             kind => {
                 let raw = self.raw(kind, wire)?;
-                let default = scalar::is_default(kind, raw);
-                if (default && !field.presence && !self.options.emit_defaults)
-                    || self.is_unknown(kind, raw)
-                {
-                    return Ok(());
+                if self.is_unknown(kind, raw) {
+                    return Ok(false);
                 }
-                self.key(field);
                 self.number(kind, raw);
-                Ok(())
             }
         }
+        Ok(true)
     }
 
     /// A message's bytes; the tag has been read.
+    #[inline]
     fn submessage(&self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<&'a [u8], Stop> {
         let start = *wire;
         let part = match field.kind {
@@ -271,15 +327,10 @@ impl<'a, 'o> Writer<'a, 'o> {
         }
     }
 
-    /// Whatever is within an object ends otherwise than it began, so an opening brace at the end
-    /// means that nothing is before this.
+    #[inline]
     fn key(&mut self, field: &FieldTable) {
         let key = if self.options.proto_names { &field.proto_key } else { &field.json_key };
-        let key = match self.out.last() {
-            Some(b'{') => key.get(1..).unwrap_or_default(),
-            _ => key,
-        };
-        self.out.extend_from_slice(key.as_bytes());
+        key.put(self.out);
     }
 
     /// Counts a value, and looks whether there is room for it.

@@ -63,6 +63,7 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
+    #[inline]
     pub(super) fn integer(&mut self, value: impl itoa::Integer) {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
@@ -102,6 +103,7 @@ impl<'a> Writer<'a, '_> {
         });
     }
 
+    #[inline]
     pub(super) fn text(&mut self, kind: Kind, bytes: &'a [u8]) -> Result<(), Stop> {
         if kind == Kind::String {
             return match text::quote_utf8(bytes, self.out) {

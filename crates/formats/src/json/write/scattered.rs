@@ -52,17 +52,14 @@ impl<'a> Writer<'a, '_> {
         let start = self.out.len();
         let mut parts = self.gather(table, &[wire])?;
         parts.retain(|part| part.index as usize == field.index());
-        self.out.push(b'{');
         if !parts.is_empty() {
             self.together(found, &parts).map_err(|stop| in_field(stop, found))?;
         }
         let key = if self.options.proto_names { &found.proto_key } else { &found.json_key };
-        if self.out.len() > start + 1 {
-            // The key has no comma, which makes room for the brace.
+        if self.out.len() > start {
             self.out.drain(start..start + key.len());
             return Ok(());
         }
-        self.out.truncate(start);
         match found.kind {
             Kind::Message(id) | Kind::Group(id) if found.shape == Shape::Singular => {
                 let special = self.tables.message(id).map(|table| table.special);
@@ -137,8 +134,11 @@ impl<'a> Writer<'a, '_> {
     fn together(&mut self, field: &FieldTable, found: &[Found]) -> Result<(), Stop> {
         match (field.shape, field.kind) {
             (Shape::Map, _) => {
+                let mark = self.out.len();
                 self.key(field);
-                self.entries_together(field, found)
+                self.entries_together(field, found)?;
+                self.drop_empty(field, mark);
+                Ok(())
             }
             (Shape::Repeated, _) => {
                 let mark = self.open_list(field);

@@ -23,12 +23,7 @@ impl<'a> Writer<'a, '_> {
             Special::ListValue => self.list_value(table, parts),
             Special::Value => self.dynamic(table, parts),
             Special::Wrapper(kind) => self.wrapper(kind, parts),
-            Special::None | Special::Empty => {
-                self.out.push(b'{');
-                self.fields(table, parts)?;
-                self.out.push(b'}');
-                Ok(())
-            }
+            Special::None | Special::Empty => self.object(table, parts),
         }
     }
 

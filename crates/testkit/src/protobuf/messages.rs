@@ -13,7 +13,7 @@ use prost_types::{
 };
 
 /// All of them and the well-known types, as a serialised `FileDescriptorSet`.
-pub(crate) fn descriptors() -> Vec<u8> {
+pub(super) fn descriptors() -> Vec<u8> {
     let mut set = prost_types::Any::default().descriptor().parent_pool().encode_to_vec();
     let own = [
         ("protobuf_test_messages.proto2", Syntax::Proto2),

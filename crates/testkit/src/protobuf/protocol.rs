@@ -3,20 +3,27 @@
 use formats::json::{self, ReadOptions, WriteOptions};
 use formats::{Schema, wire};
 
+/// `conformance.ConformanceRequest`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Request {
+pub struct Request {
+    /// The message to read, in one of the formats.
     #[prost(oneof = "Payload", tags = "1, 2, 7, 8")]
-    pub(crate) payload: Option<Payload>,
+    pub payload: Option<Payload>,
+    /// What to write it as.
     #[prost(enumeration = "Format", tag = "3")]
-    pub(crate) requested_output_format: i32,
+    pub requested_output_format: i32,
+    /// Its full name.
     #[prost(string, tag = "4")]
-    pub(crate) message_type: String,
+    pub message_type: String,
+    /// What the test is about.
     #[prost(int32, tag = "5")]
-    pub(crate) test_category: i32,
+    pub test_category: i32,
 }
 
+/// The message to read.
+#[allow(missing_docs)]
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(crate) enum Payload {
+pub enum Payload {
     #[prost(bytes, tag = "1")]
     Protobuf(Vec<u8>),
     // A string in the contract, but some of the tests are about what is no UTF-8.
@@ -28,8 +35,10 @@ pub(crate) enum Payload {
     Text(Vec<u8>),
 }
 
+/// `conformance.WireFormat`.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
-pub(crate) enum Format {
+pub enum Format {
     Unspecified = 0,
     Protobuf = 1,
     Json = 2,
@@ -40,14 +49,18 @@ pub(crate) enum Format {
 /// The category whose tests have JSON fields that nobody knows.
 const JSON_IGNORE_UNKNOWN: i32 = 3;
 
+/// `conformance.ConformanceResponse`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Response {
+pub struct Response {
+    /// One of many.
     #[prost(oneof = "Answer", tags = "1, 6, 2, 3, 4, 5")]
-    pub(crate) result: Option<Answer>,
+    pub result: Option<Answer>,
 }
 
+/// What became of it.
+#[allow(missing_docs)]
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(crate) enum Answer {
+pub enum Answer {
     #[prost(string, tag = "1")]
     ParseError(String),
     #[prost(string, tag = "6")]
@@ -62,7 +75,7 @@ pub(crate) enum Answer {
     Skipped(String),
 }
 
-pub(crate) fn answer(schema: &Schema, request: Request) -> Response {
+pub(super) fn answer(schema: &Schema, request: Request) -> Response {
     Response { result: Some(transcode(schema, request)) }
 }
 
