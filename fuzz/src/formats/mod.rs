@@ -199,8 +199,12 @@ fn difference(ours: &Value, theirs: &Value) -> Option<String> {
             };
             difference(&without(a), &without(b))
         }
-        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
-            a.iter().zip(b.values()).find_map(|((key, a), b)| within(key.clone(), difference(a, b)))
+        // Whether serde_json keeps an object's order depends on what else is built.
+        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
+            a.iter().find_map(|(key, value)| match b.get(key) {
+                Some(other) => within(key.clone(), difference(value, other)),
+                None => Some(format!("{key} is missing")),
+            })
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let mut pairs = a.iter().zip(b).enumerate();
