@@ -1,12 +1,24 @@
-//! Compiles every `proto/**/*.proto` into Rust, and into one descriptor set.
+//! Compiles every `proto/**/*.proto` into Rust, and into one descriptor set, and checks the examples
+//! beside them.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use examples::Examples;
 use miette::Diagnostic;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use prost_types::FileDescriptorProto;
+
+/// What the server reads of a contract at its start, so that what it would refuse is refused here.
+#[path = "crates/common/src/protocol/rest"]
+#[allow(dead_code, unreachable_pub, reason = "the server reads what is only checked here")]
+mod rest {
+    pub(crate) mod binding;
+    pub(crate) mod template;
+}
 
 const ROOT: &str = "proto";
 
@@ -23,23 +35,29 @@ fn main() -> ExitCode {
 }
 
 fn compile() -> Result<(), Box<dyn Error>> {
-    let mut files = Vec::new();
-    find(Path::new(ROOT), &mut files)?;
-    files.sort();
+    let files = find(".proto")?;
 
     let mut compiler = protox::Compiler::new([ROOT])?;
     compiler.include_imports(true).include_source_info(true);
     for file in &files {
         compiler.open_file(file).map_err(|error| explain(&error))?;
     }
-    let descriptors = compiler.file_descriptor_set();
+    let mut descriptors = compiler.file_descriptor_set();
     for file in &descriptors.file {
         check_package(file)?;
     }
 
+    let pool = compiler.descriptor_pool();
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        check_http(&method)?;
+    }
+    check_examples(&pool)?;
+
     // protox's own encoder: the typed descriptors have lost the options that they do not know.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.binpb"), compiler.encode_file_descriptor_set())?;
+    // Rules are read from the descriptors, and nothing else is said with these types.
+    descriptors.file.retain(|file| file.package() != "buf.validate");
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".")
@@ -48,16 +66,61 @@ fn compile() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            find(&path, files)?;
-        } else if path.extension() == Some("proto".as_ref()) {
-            files.push(path);
+/// The files below the contracts' folder whose names end so, sorted.
+fn find(end: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::from(ROOT)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().is_some_and(|path| path.ends_with(end)) {
+                files.push(path);
+            }
         }
     }
+    files.sort();
+    Ok(files)
+}
+
+/// Checks every file of examples against the contracts, and writes a list of them for
+/// `contracts::EXAMPLES`.
+fn check_examples(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
+    let mut sources = Vec::new();
+    for file in find(examples::EXTENSION)? {
+        let name = file.strip_prefix(ROOT)?.to_string_lossy().replace('\\', "/");
+        sources.push((name, fs::read_to_string(&file)?));
+    }
+    let files = sources.iter().map(|(name, source)| (name.as_str(), source.as_str()));
+    Examples::read(files, pool).map_err(|problems| {
+        let describe = |problem: &examples::Problem| {
+            let source = sources.iter().find(|(name, _)| *name == problem.file);
+            let source = source.map_or("", |(_, source)| source);
+            let place = at_place(&problem.file, source, problem.place);
+            format!("error: {}\n{place}   = do: {}\n", problem.text, problem.advice)
+        };
+        problems.iter().map(describe).collect::<String>()
+    })?;
+
+    let mut list = String::from("&[\n");
+    for (name, source) in &sources {
+        writeln!(list, "    ({name:?}, {source:?}),")?;
+    }
+    list.push(']');
+    fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("examples.rs"), list)?;
     Ok(())
+}
+
+/// The excerpt at a line and a column.
+fn at_place(name: &str, source: &str, place: examples::Place) -> String {
+    let before: usize = source.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    let line = source.get(before..).unwrap_or_default().lines().next().unwrap_or_default();
+    let column: usize = line.chars().take(place.column - 1).map(char::len_utf8).sum();
+    let length = line
+        .get(column..)
+        .map_or(1, |rest| rest.find([':', ',', '}', ' ']).unwrap_or(rest.len()).max(1));
+    excerpt(&format!("{ROOT}/{name}"), source, before + column, length, "")
 }
 
 /// People, buf and the other languages' imports find a package by its folder.
@@ -80,6 +143,28 @@ fn check_package(file: &FileDescriptorProto) -> Result<(), String> {
     Err(format!(
         "error: package `{package}` does not match the folder `{folder}`\n{place}   = do: {advice}"
     ))
+}
+
+/// A method's REST paths have to be paths, of fields that it has.
+fn check_http(method: &MethodDescriptor) -> Result<(), String> {
+    let Err(error) = rest::binding::Binding::of(method) else {
+        return Ok(());
+    };
+    let file = method.parent_file();
+    let path = format!("{ROOT}/{}", file.name());
+    let source = fs::read_to_string(&path).unwrap_or_default();
+    // The option, the fifth field of the method, if the compiler says where it is.
+    let option = [method.path(), &[4, rest::binding::HTTP.cast_signed()]].concat();
+    let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|i| &i.location);
+    let within = locations.filter(|at| at.path.starts_with(&option) || at.path == method.path());
+    let line = within.max_by_key(|at| at.path.len()).and_then(|at| at.span.first());
+    let line = line.and_then(|line| usize::try_from(*line).ok()).unwrap_or_default();
+    let start = source.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let text = source.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let start = start + text.len() - text.trim_start().len();
+    let place = excerpt(&path, &source, start, text.trim().len(), "");
+    let advice = "write paths and fields as proto/google/api/http.proto explains them";
+    Err(format!("error: {error}\n{place}   = do: {advice}"))
 }
 
 /// What is wrong, where, and what to do.

@@ -16,8 +16,9 @@ test:
 lint:
     cargo fmt --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --package fuzz --bins --features targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --lib --no-deps
-    cargo deny check licenses bans sources
+    cargo deny --workspace check licenses bans sources
 
 # The services, driven by grpcurl, grpcio and buf; arguments go to pytest.
 peers *args:

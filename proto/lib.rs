@@ -5,7 +5,7 @@
 //! package's messages, and for a service `FooService` the modules `foo_service_client` and
 //! `foo_service_server`, whose documentation is the comments of the contract.
 
-// All but one item is generated, and generated code answers to its generator's lints.
+// All but two items are generated, and generated code answers to its generator's lints.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -22,6 +22,10 @@
 /// and with custom options, which a decoder that does not know them must keep as unknown fields.
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+
+/// The files of examples beside the contracts, by their paths below `proto/`, and their texts.
+/// `examples::Examples::read` takes them as they are.
+pub const EXAMPLES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 

@@ -17,7 +17,7 @@ use crate::load::{Counting, Outcome};
 use crate::programs::output;
 
 /// The payload of a large message, in bytes.
-const LARGE: usize = 10 * 1024;
+pub(crate) const LARGE: usize = 10 * 1024;
 
 /// What unary calls are made to.
 #[derive(Clone, Copy)]
@@ -134,15 +134,15 @@ impl H2load<'_> {
 
 /// What is of interest in `h2load`'s report.
 #[derive(Debug, PartialEq)]
-struct Summary {
-    elapsed: Duration,
-    succeeded: u64,
+pub(crate) struct Summary {
+    pub(crate) elapsed: Duration,
+    pub(crate) succeeded: u64,
     /// Bytes of all DATA frames.
     data: u64,
 }
 
 impl Summary {
-    fn read(report: &str) -> Option<Self> {
+    pub(crate) fn read(report: &str) -> Option<Self> {
         let line = |start: &str| report.lines().find_map(|line| line.strip_prefix(start));
         let (elapsed, _) = line("finished in ")?.split_once(',')?;
         let succeeded = line("requests: ")?.split(", ").find_map(|n| n.strip_suffix(" succeeded"));

@@ -1,4 +1,5 @@
-//! Measures Ahoy against its peer, tonic, side by side on the same load, and prints ratios.
+//! Measures Ahoy against its peers, tonic and Envoy, side by side on the same load, and prints
+//! ratios.
 //!
 //! What is measured and how is in `bench/README.md`.
 
@@ -7,6 +8,7 @@ mod load;
 mod machine;
 mod programs;
 mod report;
+mod rest;
 mod scenarios;
 
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ use programs::{Programs, output};
 use report::Measured;
 use scenarios::{Bench, SCENARIOS, Scenario, Side};
 
-/// Measures Ahoy against tonic, side by side, and prints ratios.
+/// Measures Ahoy against its peers, side by side, and prints ratios.
 #[derive(Debug, Parser)]
 struct Args {
     /// How often each scenario is run on each side, in turn
@@ -40,6 +42,10 @@ struct Args {
     /// Count instructions in user space too, with `perf stat`
     #[arg(long)]
     instructions: bool,
+
+    /// Where Envoy is, for the REST scenarios; without it they are left out
+    #[arg(long, value_name = "FILE")]
+    envoy: Option<PathBuf>,
 
     /// Write every figure of every run to this file
     #[arg(long, value_name = "FILE")]
@@ -78,13 +84,16 @@ async fn interrupted() -> anyhow::Result<()> {
 async fn run(args: Args) -> anyhow::Result<()> {
     let h2load = output(Command::new("h2load").arg("--version")).await;
     h2load.context("h2load makes the unary calls (Debian's package is nghttp2-client)")?;
-    let scenarios = SCENARIOS.iter().filter(|scenario| scenario.name.contains(&args.only));
+    let possible = |scenario: &&Scenario| args.envoy.is_some() || !scenario.needs_envoy();
+    let scenarios =
+        SCENARIOS.iter().filter(possible).filter(|scenario| scenario.name.contains(&args.only));
     let mut measured: Vec<(&Scenario, Measured)> = scenarios
         .map(|scenario| (scenario, Measured { scenario: scenario.name, pairs: Vec::new() }))
         .collect();
     anyhow::ensure!(!measured.is_empty(), "no scenario's name contains {:?}", args.only);
     let bench = Bench {
         programs: Programs::build().await?,
+        envoy: args.envoy,
         folder: TempDir::new()?,
         instructions: args.instructions,
         divisor: if args.quick { 10 } else { 1 },
@@ -94,7 +103,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     for round in 1..=args.rounds {
         for (scenario, measured) in &mut measured {
             eprintln!("round {round} of {}: {}", args.rounds, scenario.name);
-            let peer = bench.measure(scenario, Side::Peer).await.context("tonic")?;
+            let peer = bench.measure(scenario, Side::Peer).await.context("the peer")?;
             let ours = bench.measure(scenario, Side::Ours).await.context("ahoy")?;
             measured.pairs.push((peer, ours));
         }

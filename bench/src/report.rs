@@ -46,7 +46,7 @@ impl Measured {
 /// A Markdown table that is also legible as text: medians, and the ratio with its range.
 pub(crate) fn table(measured: &[Measured]) -> String {
     let mut cells: Vec<[String; 6]> = vec![
-        ["", "", "tonic", "Ahoy", "Ahoy ÷ tonic", "least–most"].map(str::to_owned),
+        ["", "", "peer", "Ahoy", "Ahoy ÷ peer", "least–most"].map(str::to_owned),
         ["-", "-", "-:", "-:", "-:", "-:"].map(str::to_owned),
     ];
     for scenario in measured {
@@ -97,7 +97,7 @@ pub(crate) fn json(machine: &[(&'static str, String)], measured: &[Measured]) ->
                 .map(|row| {
                     json!({
                         "figure": row.figure,
-                        "tonic": row.peer,
+                        "peer": row.peer,
                         "ahoy": row.ours,
                         "ratios": row.ratios,
                     })
@@ -153,9 +153,9 @@ mod tests {
         let pairs = vec![pair(10.0, 5.0), pair(12.0, 3.0), pair(20.0, 8.0)];
         let table = table(&[Measured { scenario: "unary", pairs }]);
         let expected = "\
-|       |             | tonic | Ahoy | Ahoy ÷ tonic | least–most |
-|-------|-------------|------:|-----:|-------------:|-----------:|
-| unary | CPU µs/call |  12.0 | 5.00 |         0.40 |  0.25–0.50 |
+|       |             | peer | Ahoy | Ahoy ÷ peer | least–most |
+|-------|-------------|-----:|-----:|------------:|-----------:|
+| unary | CPU µs/call | 12.0 | 5.00 |        0.40 |  0.25–0.50 |
 ";
         assert_eq!(table, expected);
     }

@@ -1,5 +1,7 @@
 //! What is measured: the loads, and what is noted of each side under them.
 
+use std::path::PathBuf;
+
 use bench::procfs;
 use tempfile::TempDir;
 
@@ -7,6 +9,7 @@ use crate::h2load::{H2load, Method};
 use crate::load::{Counting, Load, Outcome};
 use crate::programs::{Programs, Server};
 use crate::report::Sample;
+use crate::rest::{Envoy, Rest};
 
 /// A load, and what is under it.
 pub(crate) struct Scenario {
@@ -22,12 +25,14 @@ enum Kind {
     Unary { method: Method, connections: u64, streams: u64 },
     /// Streams to a server, with this load of `stream-load`.
     Streams { load: &'static [&'static str] },
+    /// REST calls, to the server or to Envoy before it.
+    Rest { method: Method, http1: bool },
     /// A client with this load of its own; the server is the peer's for both sides.
     Client { load: &'static [&'static str] },
 }
 
 #[rustfmt::skip]
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "server, unary, 10 connections × 20 calls",
         kind: Kind::Unary { method: Method::SayHello, connections: 10, streams: 20 },
@@ -68,7 +73,34 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
         kind: Kind::Client { load: &["chat", "--streams=1", "--in-flight=1"] },
         count: 40_000,
     },
+    Scenario {
+        name: "REST beside Envoy, HTTP/1.1, small",
+        kind: Kind::Rest { method: Method::SayHello, http1: true },
+        count: 50_000,
+    },
+    Scenario {
+        name: "REST beside Envoy, HTTP/2, small",
+        kind: Kind::Rest { method: Method::SayHello, http1: false },
+        count: 50_000,
+    },
+    Scenario {
+        name: "REST beside Envoy, HTTP/1.1, 10 KB each way",
+        kind: Kind::Rest { method: Method::Echo, http1: true },
+        count: 20_000,
+    },
+    Scenario {
+        name: "REST beside Envoy, HTTP/2, 10 KB each way",
+        kind: Kind::Rest { method: Method::Echo, http1: false },
+        count: 20_000,
+    },
 ];
+
+impl Scenario {
+    /// Whether it takes Envoy.
+    pub(crate) fn needs_envoy(&self) -> bool {
+        matches!(self.kind, Kind::Rest { .. })
+    }
+}
 
 /// The two that are compared.
 #[derive(Clone, Copy)]
@@ -80,6 +112,8 @@ pub(crate) enum Side {
 /// What it takes to run scenarios.
 pub(crate) struct Bench {
     pub(crate) programs: Programs,
+    /// Where Envoy is.
+    pub(crate) envoy: Option<PathBuf>,
     /// For logs, and for what loads read and write.
     pub(crate) folder: TempDir,
     /// Whether `perf` counts instructions.
@@ -105,6 +139,7 @@ impl Bench {
                 let load = self.load("stream-load", &server, 0, load)?;
                 self.server(server, Method::SayHello, &load, count).await
             }
+            Kind::Rest { method, http1 } => self.rest(method, http1, side, count).await,
             Kind::Client { load } => {
                 let client = match side {
                     Side::Peer => "tonic-client",
@@ -175,6 +210,50 @@ impl Bench {
             sample.push(("memory peak, MiB".to_owned(), peak as f64 / 1024.0));
         }
         sample.extend(latencies(&outcome.latencies));
+        Ok(sample)
+    }
+
+    /// What REST calls cost: the peer is Envoy before our server, whose own cost is given too.
+    async fn rest(
+        &self,
+        method: Method,
+        http1: bool,
+        side: Side,
+        count: u64,
+    ) -> anyhow::Result<Sample> {
+        let folder = self.folder.path();
+        let server = self.serve(Side::Ours, method).await?;
+        let envoy = match (side, &self.envoy) {
+            (Side::Ours, _) => None,
+            (Side::Peer, None) => anyhow::bail!("--envoy says where Envoy is"),
+            (Side::Peer, Some(program)) => {
+                Some(Envoy::start(program, server.addr, method, folder).await?)
+            }
+        };
+        let addr = envoy.as_ref().map_or(server.addr, |envoy| envoy.addr);
+        let load = Rest { method, http1, addr, folder };
+        load.check()?;
+        load.run(count / WARM_UP, None).await?;
+        let front = envoy.as_ref().map_or(server.pid, |envoy| envoy.pid);
+        let (front_before, server_before) =
+            (procfs::cpu_time(front)?, procfs::cpu_time(server.pid)?);
+        let mut outcome = load.run(count, None).await?;
+        outcome.cpu = procfs::cpu_time(front)? - front_before;
+        let server_cpu = procfs::cpu_time(server.pid)? - server_before;
+        let memory = procfs::memory(front)?.peak;
+
+        let mut sample = figures("call", &outcome);
+        let whole = match &envoy {
+            Some(_) => outcome.cpu + server_cpu,
+            None => outcome.cpu,
+        };
+        let per_call = whole.as_secs_f64() * 1e6 / count as f64;
+        sample.push(("CPU with the server behind, µs per call".to_owned(), per_call));
+        sample.push(("memory peak, MiB".to_owned(), memory as f64 / 1024.0));
+        if let Some(envoy) = envoy {
+            envoy.stop().await?;
+        }
+        server.stop().await?;
         Ok(sample)
     }
 

@@ -11,11 +11,16 @@
 mod calls;
 mod channel;
 mod compression;
+mod connect;
 mod deadline;
+mod examples;
+mod grpc_web;
 mod interop;
 mod lifecycle;
 mod limits;
 mod panics;
+mod rest;
 mod support;
 mod telemetry;
 mod tls;
+mod validation;

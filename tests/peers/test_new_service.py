@@ -1,6 +1,7 @@
 """A developer's first minutes, as the README tells them: a contract of their own, a service for it;
 and what the build says of a mistake in it."""
 
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,8 @@ def test_a_new_contract_becomes_a_service(copy):
         assert jsontext.split(answer.stdout) == [{"customer": "Ada", "totalCents": "1995"}]
         answer = run("grpcurl", "-plaintext", addr, method, ok=False)
         assert "Code: NotFound" in answer.stderr
+        answer = run("curl", "--silent", "--max-time", "20", f"http://{addr}/v1/orders/o-1")
+        assert json.loads(answer.stdout) == {"customer": "Ada", "totalCents": "1995"}
         described = run("grpcurl", "-plaintext", addr, "describe", "orders.v1.OrdersService")
         assert "// Finds one order" in described.stdout
     (TARGET / "debug/orders").unlink()
@@ -80,6 +83,8 @@ def test_a_new_contract_becomes_a_service(copy):
         ("(GetOrderRequest)", "(GetOrdrRequest)", "GetOrdrRequest", "not defined"),
         ("string customer = 1;", "string customer = 1", "uint64 total", "expected ';'"),
         ("package orders.v1;", "package order.v1;", "package", "orders/v1"),
+        ("{id}", "{ident}", "option (google", "no field `ident`"),
+        ("/{id}", "/{id", "option (google", "expected `}`"),
         ("// The orders", 'import "orders/v1/lost.proto"; // The orders', "import", "lost.proto"),
     ],
 )
@@ -98,3 +103,22 @@ def test_a_mistake_in_it_is_told_by_its_place(copy, right, wrong, mark, told):
         assert "= do: " in failed.stderr
     finally:
         write(contract, CONTRACT)
+
+
+def test_a_mistake_in_an_example_is_told_by_its_place(copy):
+    """An example that no longer fits its contract fails the build of the contracts."""
+    examples = copy / "proto/hello/v1/hello.examples.yaml"
+    right = examples.read_text()
+    mark = 'response: { greeting: "Hello, World!" }'
+    wrong = right.replace(mark, mark.replace("greeting", "greting"), 1)
+    before = wrong[: wrong.index("greting")].split("\n")
+    place = f"{len(before)}:{len(before[-1]) + 1}"
+    write(examples, wrong)
+    try:
+        failed = build(copy, "contracts", ok=False)
+        assert failed.returncode != 0
+        assert f"--> proto/hello/v1/hello.examples.yaml:{place}" in failed.stderr, failed.stderr
+        assert 'has no field "greting"; did you mean greeting?' in failed.stderr
+        assert "= do: " in failed.stderr
+    finally:
+        write(examples, right)

@@ -19,5 +19,6 @@ pub const DEFAULT_HELLO: &str = "http://127.0.0.1:50051";
 pub fn server(hello: ahoy::Channel) -> ahoy::Server {
     ahoy::Server::new("caller")
         .contracts(contracts::FILE_DESCRIPTOR_SET)
+        .examples(contracts::EXAMPLES.iter().copied())
         .service(WorldServiceServer::new(Caller::new(HelloServiceClient::new(hello))))
 }

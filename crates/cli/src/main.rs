@@ -1,8 +1,12 @@
 //! The one binary, `ahoy`: each subcommand is a module with its own arguments and its own way to run.
 
 mod call;
+mod docs;
+mod folder;
 mod health;
+mod mock;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -11,7 +15,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the example services and calls any gRPC server.
+/// Runs the example services, mocks contracts, and calls and tests any gRPC server.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy", version, propagate_version = true)]
 struct Cli {
@@ -24,6 +28,9 @@ enum Command {
     Up(serve::UpArgs),
     Call(call::CallArgs),
     Health(health::HealthArgs),
+    Docs(docs::DocsArgs),
+    Mock(mock::MockArgs),
+    Test(verify::TestArgs),
     Greeter(serve::GreeterArgs),
     Caller(serve::CallerArgs),
 }
@@ -33,6 +40,9 @@ fn main() -> ExitCode {
         Command::Up(args) => args.run(),
         Command::Call(args) => call::main(args),
         Command::Health(args) => args.run(),
+        Command::Docs(args) => args.run(),
+        Command::Mock(args) => args.run(),
+        Command::Test(args) => args.run(),
         Command::Greeter(args) => args.run(),
         Command::Caller(args) => args.run(),
     }

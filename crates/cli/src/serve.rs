@@ -137,7 +137,7 @@ fn parse_admin(text: &str) -> Result<Admin, String> {
 }
 
 impl Listen {
-    fn settings(&self, defaults: ServerSettings) -> anyhow::Result<ServerSettings> {
+    pub(crate) fn settings(&self, defaults: ServerSettings) -> anyhow::Result<ServerSettings> {
         let settings = defaults.with_env()?;
         Ok(ServerSettings {
             listen: self.listen.unwrap_or(settings.listen),
@@ -147,7 +147,7 @@ impl Listen {
     }
 }
 
-fn run(
+pub(crate) fn run(
     telemetry: Result<telemetry::Settings, telemetry::TelemetryError>,
     service: impl Future<Output = anyhow::Result<()>>,
 ) -> ExitCode {
@@ -175,7 +175,7 @@ async fn serve(server: Server) -> anyhow::Result<()> {
 }
 
 /// On standard output, for scripts: with port 0 it is the only way to know.
-fn announce(running: &Running) {
+pub(crate) fn announce(running: &Running) {
     let admin = running.admin_addr().map(|admin| format!(", admin on {admin}"));
     println!("{} listening on {}{}", running.name(), running.addr(), admin.unwrap_or_default());
 }

@@ -10,6 +10,7 @@
 pub mod body;
 pub mod client;
 pub mod context;
+mod env;
 mod http2;
 pub mod layers;
 pub mod protocol;

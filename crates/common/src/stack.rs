@@ -27,42 +27,57 @@ use crate::layers::panic::{CatchPanic, CatchPanicBody, CatchPanicLayer};
 use crate::layers::telemetry::{
     ClientTelemetry, ClientTelemetryLayer, ObservedResponse, ServerTelemetry, ServerTelemetryLayer,
 };
+use crate::layers::validation::{ValidatedResponse, Validation, ValidationLayer};
+use crate::protocol::contracts::Contracts;
+use crate::protocol::edge::{Cors, CorsLayer, Edge, EdgeBody, EdgeLayer};
 use crate::server::{Router, ServerSettings};
 
 /// The stack of calls that come in.
-pub(crate) type Inbound =
-    ServerTelemetry<InboundCompression<Deadline<MessageLimit<CatchPanic<Router>>>>>;
+pub(crate) type Inbound = Cors<Edge<ServerTelemetry<InboundCompression<Deadline<Limited>>>>>;
+
+/// The stack around the handlers, where messages are of a size that can be held.
+type Limited = MessageLimit<Validation<CatchPanic<Router>>>;
 
 /// What it answers with.
-pub(crate) type InboundBody = ObservedResponse<MessageBody<ExpiringBody<CatchPanicBody<Body>>>>;
+pub(crate) type InboundBody =
+    EdgeBody<ObservedResponse<MessageBody<ExpiringBody<ValidatedResponse<CatchPanicBody<Body>>>>>>;
 
 /// The stack of calls that go out.
 pub(crate) type Outbound = OutboundCompression<ClientTelemetry<ResponseLimit<Deadline<Call>>>>;
 
 /// What the stacks of a server's connections are made of.
 pub(crate) struct InboundParts {
+    cors: CorsLayer,
+    edge: EdgeLayer,
     router: Router,
     telemetry: ServerTelemetryLayer,
     compression: InboundCompressionLayer,
     default_deadline: Option<Duration>,
-    max_message_bytes: usize,
+    limits: MessageLimitLayer,
+    validation: ValidationLayer,
 }
 
 impl InboundParts {
     pub(crate) fn new(
+        contracts: Arc<Contracts>,
+        edge: EdgeLayer,
         router: Router,
         telemetry: ServerTelemetryLayer,
+        validation: ValidationLayer,
         settings: &ServerSettings,
         per_message: bool,
     ) -> Self {
         Self {
+            cors: CorsLayer::new(settings.cors.clone()),
+            edge,
             router,
             telemetry,
             compression: InboundCompressionLayer::new()
                 .message_limit(settings.max_message_bytes)
                 .per_message(per_message),
             default_deadline: settings.default_deadline,
-            max_message_bytes: settings.max_message_bytes,
+            limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
+            validation,
         }
     }
 }
@@ -70,14 +85,20 @@ impl InboundParts {
 /// The stack of one connection.
 pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
     ServiceBuilder::new()
-        // Outermost: it counts what the wire carries, and sees how every call ends.
+        // Outermost: a browser's question is no call, and every answer is the page's to see.
+        .layer(parts.cors.clone())
+        // Outside of the rest: all further in see gRPC, whatever the client speaks.
+        .layer(parts.edge.clone())
+        // Outside of all that works on a call: it counts what the wire carries, and sees how every call ends.
         .layer(parts.telemetry.with_peer(Some(peer)))
         // Outside of all that reads messages: nothing further in sees a compressed one.
         .layer(parts.compression)
         // Outside of all that can take long.
         .layer(DeadlineLayer::inbound(parts.default_deadline))
         // What the handler would have to hold at once; compressed ones were measured above.
-        .layer(MessageLimitLayer::new(parts.max_message_bytes))
+        .layer(parts.limits.clone())
+        // Inside of the limit: it holds a message as a whole.
+        .layer(parts.validation.clone())
         // Around the handlers alone: a panic of ours should not look like one of theirs.
         .layer(CatchPanicLayer)
         .service(parts.router.clone())

@@ -3,9 +3,19 @@
 use std::error::Error;
 use std::io;
 
-use http::{HeaderMap, HeaderName};
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
 use tonic::{Code, Status};
 
+/// Binary values in metadata: written without padding, read with it or without.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 use crate::http2::{self, By, Reason};
 
 /// The header or trailer that ends a call.
@@ -16,6 +26,17 @@ pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub fn code_of(headers: &HeaderMap) -> Option<Code> {
     let value = headers.get(GRPC_STATUS)?;
     Some(Code::from_bytes(value.as_bytes()))
+}
+
+/// The status that headers or trailers carry, if they carry one, with its details but without
+/// metadata. What the peer did not encode well is left out.
+pub fn read(headers: &HeaderMap) -> Option<Status> {
+    let code = code_of(headers)?;
+    let message = headers.get(Status::GRPC_MESSAGE).map(HeaderValue::as_bytes);
+    let message = percent_decode(message.unwrap_or_default()).decode_utf8_lossy();
+    let details = headers.get(Status::GRPC_STATUS_DETAILS).map(HeaderValue::as_bytes);
+    let details = details.and_then(|text| BASE64.decode(text).ok());
+    Some(Status::with_details(code, message, details.unwrap_or_default().into()))
 }
 
 /// The trailers that end a call with `status`.

@@ -14,5 +14,6 @@ pub use service::Greeter;
 pub fn server() -> ahoy::Server {
     ahoy::Server::new("greeter")
         .contracts(contracts::FILE_DESCRIPTOR_SET)
+        .examples(contracts::EXAMPLES.iter().copied())
         .service(HelloServiceServer::new(Greeter))
 }

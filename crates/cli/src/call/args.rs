@@ -89,14 +89,19 @@ pub(crate) struct CallArgs {
 impl CallArgs {
     /// The metadata that `-H` asks for.
     pub(crate) fn metadata(&self) -> Result<MetadataMap, Failure> {
-        let mut headers = HeaderMap::new();
-        for header in &self.headers {
-            let (name, value) = parse_header(header)
-                .map_err(|problem| Failure::usage(format!("header {header:?}: {problem}")))?;
-            headers.append(name, value);
-        }
-        Ok(MetadataMap::from_headers(headers))
+        parse_headers(&self.headers)
     }
+}
+
+/// The metadata of headers that are written `name: value`.
+pub(crate) fn parse_headers(texts: &[String]) -> Result<MetadataMap, Failure> {
+    let mut headers = HeaderMap::new();
+    for header in texts {
+        let (name, value) = parse_header(header)
+            .map_err(|problem| Failure::usage(format!("header {header:?}: {problem}")))?;
+        headers.append(name, value);
+    }
+    Ok(MetadataMap::from_headers(headers))
 }
 
 fn parse_header(header: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
@@ -121,7 +126,7 @@ fn parse_header(header: &str) -> Result<(HeaderName, HeaderValue), &'static str>
 }
 
 /// Reads `2s`, `500ms`, `1.5s` or `1m30s`; the units are us, ms, s, m and h.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time such as 500ms, 2s or 1m30s");
     let mut rest = text.trim();
     let mut total = Duration::ZERO;

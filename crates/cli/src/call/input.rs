@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::Value;
-
-use super::suggest::did_you_mean;
 
 /// The longest value that is collected before it is called endless.
 const MAX_VALUE_BYTES: usize = 64 << 20;
@@ -168,114 +166,13 @@ pub(crate) fn parse(descriptor: &MessageDescriptor, text: &Text) -> Result<Dynam
                 error.column()
             );
         }
-        let found = serde_json::from_slice(&text.bytes)
-            .ok()
-            .and_then(|value| explain(descriptor, &value, ""));
-        found.unwrap_or_else(|| format!("{}: {}", descriptor.full_name(), without_place(&error)))
+        let value = serde_json::from_slice::<Value>(&text.bytes).ok();
+        let misfit = value.and_then(|value| examples::misfit::message(descriptor, &value).err());
+        misfit.map_or_else(
+            || format!("{}: {}", descriptor.full_name(), without_place(&error)),
+            |misfit| misfit.to_string(),
+        )
     })
-}
-
-/// Walks to the innermost field that makes `value` no `descriptor`.
-fn explain(descriptor: &MessageDescriptor, value: &Value, path: &str) -> Option<String> {
-    let whole = DynamicMessage::deserialize(descriptor.clone(), value).err()?;
-    let members = match value {
-        // The well-known types have a JSON form of their own.
-        Value::Object(members) if !descriptor.full_name().starts_with("google.protobuf.") => {
-            members
-        }
-        _ => {
-            let place = if path.is_empty() { "the message" } else { path };
-            return Some(format!("{place}: {whole} ({})", descriptor.full_name()));
-        }
-    };
-    for (key, member) in members {
-        let place = match path {
-            "" => key.clone(),
-            _ => format!("{path}.{key}"),
-        };
-        if let Some(problem) = explain_member(descriptor, key, member, &place) {
-            return Some(problem);
-        }
-    }
-    // Each field is right; together, such as two of a oneof, they are not.
-    let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
-    Some(format!("{place}{whole}"))
-}
-
-fn explain_member(
-    descriptor: &MessageDescriptor,
-    key: &str,
-    value: &Value,
-    place: &str,
-) -> Option<String> {
-    let field =
-        descriptor.get_field_by_json_name(key).or_else(|| descriptor.get_field_by_name(key));
-    let Some(field) = field else {
-        if key.starts_with('[') && descriptor.get_extension_by_json_name(key).is_some() {
-            return None;
-        }
-        return Some(unknown_field(descriptor, key, place));
-    };
-    let alone = Value::Object([(key.to_owned(), value.clone())].into_iter().collect());
-    let error = DynamicMessage::deserialize(descriptor.clone(), &alone).err()?;
-    let inner = match (value, field.kind()) {
-        (Value::Object(entries), Kind::Message(entry)) if field.is_map() => {
-            let kind = entry.map_entry_value_field().kind();
-            entries
-                .iter()
-                .find_map(|(key, value)| explain_kind(&kind, value, &format!("{place}[{key:?}]")))
-        }
-        (Value::Array(items), kind) if field.is_list() => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| explain_kind(&kind, item, &format!("{place}[{index}]"))),
-        (value, kind) if !field.is_list() && !field.is_map() => explain_kind(&kind, value, place),
-        _ => None,
-    };
-    Some(inner.unwrap_or_else(|| format!("{place}: {error}, for {}", type_of(&field))))
-}
-
-/// What is wrong with a message or an enum; scalars need no more than the parser's words.
-fn explain_kind(kind: &Kind, value: &Value, place: &str) -> Option<String> {
-    match (kind, value) {
-        (Kind::Message(message), value) => explain(message, value, place),
-        (Kind::Enum(enumeration), Value::String(name)) => {
-            if enumeration.get_value_by_name(name).is_some() {
-                return None;
-            }
-            let names: Vec<_> = enumeration.values().map(|v| v.name().to_owned()).collect();
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            Some(format!(
-                "{place}: {} has no value {name:?}{}",
-                enumeration.full_name(),
-                did_you_mean(name, names.iter().copied())
-                    .unwrap_or_else(|| format!("; it has {}", names.join(", ")))
-            ))
-        }
-        _ => None,
-    }
-}
-
-fn unknown_field(descriptor: &MessageDescriptor, key: &str, place: &str) -> String {
-    let names: Vec<_> = descriptor.fields().map(|field| field.json_name().to_owned()).collect();
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let hint = did_you_mean(key, names.iter().copied()).unwrap_or_else(|| {
-        if names.is_empty() {
-            "; it has no fields".to_owned()
-        } else {
-            format!("; it has {}", names.join(", "))
-        }
-    });
-    format!("{place}: {} has no field {key:?}{hint}", descriptor.full_name())
-}
-
-fn type_of(field: &FieldDescriptor) -> String {
-    let kind = format!("{:?}", field.kind());
-    match () {
-        () if field.is_map() => "a map (a JSON object)".to_owned(),
-        () if field.is_list() => format!("a list of {kind}"),
-        () => kind,
-    }
 }
 
 /// serde_json's words without the place in them, which is counted from the value's own start.

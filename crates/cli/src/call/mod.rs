@@ -4,19 +4,18 @@
 //! in protobuf's own mapping. Nothing is generated or compiled in.
 
 mod any;
-mod args;
-mod codec;
+pub(crate) mod args;
+pub(crate) mod codec;
 pub(crate) mod connect;
 mod describe;
 pub(crate) mod failure;
 mod input;
 mod invoke;
-mod output;
+pub(crate) mod output;
 mod proto_text;
 mod reflect;
-mod resolve;
-mod schema;
-mod suggest;
+pub(crate) mod resolve;
+pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -77,7 +76,7 @@ pub(crate) fn main(args: CallArgs) -> ExitCode {
 }
 
 /// Colours are for terminals, unless `NO_COLOR` is set to something: <https://no-color.org>.
-fn wants_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+pub(crate) fn wants_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 

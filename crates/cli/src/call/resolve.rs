@@ -1,10 +1,10 @@
 //! Finds what a name on the command line means, however short, or says what it may have meant.
 
+use examples::suggest::did_you_mean;
 use prost_reflect::{EnumDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
 
 use super::failure::Failure;
 use super::schema::Schema;
-use super::suggest::did_you_mean;
 
 /// Something with a definition.
 #[derive(Clone, Debug)]

@@ -43,12 +43,9 @@ impl Schema {
             .map(Path::to_owned)
             .collect();
         let include = if include.is_empty() { &beside } else { include };
-        let mut compiler = protox::Compiler::new(include).map_err(wrong)?;
-        compiler
-            .include_imports(true)
-            .include_source_info(true)
-            .open_files(files)
-            .map_err(wrong)?;
+        let mut compiler = crate::folder::compiler(include)
+            .map_err(|error| Failure::usage(format!("--proto: {error:#}")))?;
+        compiler.open_files(files).map_err(wrong)?;
         Ok(Self {
             pool: compiler.descriptor_pool(),
             reflection: None,

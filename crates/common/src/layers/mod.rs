@@ -5,3 +5,4 @@ pub mod deadline;
 pub mod limits;
 pub mod panic;
 pub mod telemetry;
+pub mod validation;

@@ -202,6 +202,11 @@ impl FrameCounter {
         self.messages - u64::from(self.remaining > 0)
     }
 
+    /// How many messages have begun.
+    pub fn begun(&self) -> u64 {
+        self.messages
+    }
+
     /// How many bytes of payload have passed, headers not counted: the sizes that [gRFC A66]
     /// calls "compressed message size".
     ///
@@ -229,6 +234,11 @@ impl Message {
     /// The message without its header.
     pub fn payload(&self) -> &[u8] {
         self.frame.get(HEADER_LEN..).unwrap_or_default()
+    }
+
+    /// The same, of which nothing is copied.
+    pub fn into_payload(mut self) -> Bytes {
+        self.frame.split_off(HEADER_LEN.min(self.frame.len()))
     }
 }
 

@@ -10,14 +10,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::health::ServingStatus;
 use super::lifecycle::Phase;
 
+/// Operators, probes and scrapers are few; more connections wait until one of these has closed.
+const MOST_CONNECTIONS: usize = 64;
+
 /// Serves until it is dropped.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
+        // Never closed, so never an error.
+        let Ok(place) = places.clone().acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -27,6 +34,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         };
         let shared = shared.clone();
         tokio::spawn(async move {
+            let _place = place;
             let answer = service_fn(|request: Request<Incoming>| {
                 let response = answer(&request, &shared);
                 async move { Ok::<_, Infallible>(response) }

@@ -1,32 +1,24 @@
 //! One connection, from its first byte to its last.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tower::Service as _;
 
 use super::Shared;
+use super::http1;
 use super::http2::{self, Serving};
 use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
-use super::request::RequestBody;
 use crate::BoxError;
 use crate::context::Peer;
-use crate::layers::deadline;
-use crate::stack::{self, Inbound, InboundBody};
+use crate::stack;
 
 /// A connection that is drained before it has said what it speaks gets this long to say it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -53,9 +45,17 @@ pub(super) async fn serve(
             drive(connection, Serving::graceful_shutdown, &shared, phase).await
         }
         Ok(Ok((Version::Http1, io, peer))) => {
-            let service = PerConnection::new(stack::inbound(&shared.stack, peer));
-            let connection = http1(&shared).serve_connection(TokioIo::new(io), service);
-            drive(connection, http1::Connection::graceful_shutdown, &shared, phase).await
+            let stack = stack::inbound(&shared.stack, peer);
+            let (connection, takeover) = http1::serve(io, stack, &shared.settings);
+            let end = http1::Serving::graceful_shutdown;
+            let served = drive(connection, end, &shared, phase.clone()).await;
+            if let Some(session) = takeover.take() {
+                tokio::select! {
+                    () = session => {}
+                    _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
+                }
+            }
+            served
         }
         Ok(Err(error)) => Err(error),
         Err(_elapsed) => Err("the peer took too long to say what it speaks".into()),
@@ -71,7 +71,7 @@ async fn open(
     addr: SocketAddr,
     shared: &Shared,
 ) -> Result<
-    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send, Arc<Peer>),
+    (Version, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + use<>, Arc<Peer>),
     BoxError,
 > {
     stream.set_nodelay(true)?;
@@ -102,16 +102,6 @@ async fn hang_up(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = [0; 1024];
     while let Ok(1..) = stream.read(&mut rest).await {}
-}
-
-fn http1(shared: &Shared) -> http1::Builder {
-    let settings = &shared.settings;
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.handshake_timeout)
-        .max_buf_size((settings.max_header_bytes as usize).max(8 * 1024));
-    builder
 }
 
 /// Polls the connection, asks it to end when its server drains or its age is reached, and cuts it
@@ -160,26 +150,4 @@ async fn after(time: Option<Duration>) {
 fn with_jitter(age: Duration) -> Duration {
     let share = 0.9 + 0.2 * fastrand::f64();
     Duration::try_from_secs_f64(age.as_secs_f64() * share).unwrap_or(age)
-}
-
-/// The stack of one connection of HTTP/1. hyper calls it by shared reference, one call after the
-/// other.
-struct PerConnection(RefCell<Inbound>);
-
-impl PerConnection {
-    fn new(stack: Inbound) -> Self {
-        Self(RefCell::new(stack))
-    }
-}
-
-impl hyper::service::Service<Request<Incoming>> for PerConnection {
-    type Response = Response<InboundBody>;
-    type Error = Infallible;
-    type Future = <Inbound as tower::Service<Request<RequestBody>>>::Future;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // Nobody takes it: hyper runs the call.
-        let _ = deadline::begun();
-        self.0.borrow_mut().call(request.map(RequestBody::Http1))
-    }
 }

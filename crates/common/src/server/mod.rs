@@ -15,6 +15,7 @@ mod admin;
 mod connection;
 mod executor;
 pub mod health;
+mod http1;
 mod http2;
 mod io;
 mod lifecycle;
@@ -31,6 +32,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tonic::server::NamedService;
 use tower::Service;
@@ -42,6 +44,7 @@ pub use settings::{Runtime, ServerSettings, SettingsError};
 pub use tls::{ClientAuth, ServerTls};
 
 use crate::body::Body;
+use crate::protocol::rest::RestError;
 use crate::stack::InboundParts;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Counter, Gauge};
@@ -51,7 +54,9 @@ use lifecycle::Lifecycle;
 /// A server under construction.
 pub struct Server {
     name: String,
-    contracts: Vec<&'static [u8]>,
+    contracts: Vec<Bytes>,
+    /// Paths and texts.
+    examples: Vec<(String, String)>,
     router: Router,
     settings: Option<ServerSettings>,
     metrics: Metrics,
@@ -78,6 +83,18 @@ pub enum ServerError {
     /// The descriptors given to [`Server::contracts`].
     #[error("contracts")]
     Contracts(#[from] reflection::DescriptorError),
+    /// The same, where they contradict each other.
+    #[error("contracts")]
+    Schema(#[from] prost_reflect::DescriptorError),
+    /// The REST routes that they declare.
+    #[error("contracts")]
+    Rest(#[from] RestError),
+    /// The files given to [`Server::examples`].
+    #[error("examples: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Examples(Vec<examples::Problem>),
+    /// The rules that they state.
+    #[error(transparent)]
+    Rules(#[from] rules::RuleError),
     /// No thread, or nothing to wait for events with.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),
@@ -101,6 +118,7 @@ impl Server {
         Self {
             name: name.into(),
             contracts: Vec::new(),
+            examples: Vec::new(),
             router: Router::default(),
             settings: None,
             metrics: Metrics::global().clone(),
@@ -111,8 +129,19 @@ impl Server {
     /// An encoded `FileDescriptorSet` that describes the services, for reflection and to know
     /// methods by name in metrics. May be called for several.
     #[must_use]
-    pub fn contracts(mut self, descriptors: &'static [u8]) -> Self {
-        self.contracts.push(descriptors);
+    pub fn contracts(mut self, descriptors: impl Into<Bytes>) -> Self {
+        self.contracts.push(descriptors.into());
+        self
+    }
+
+    /// The files of examples that stand beside the contracts, each as its path below their root,
+    /// such as `hello/v1/hello.examples.yaml`, and its text.
+    #[must_use]
+    pub fn examples<P: Into<String>, T: Into<String>>(
+        mut self,
+        files: impl IntoIterator<Item = (P, T)>,
+    ) -> Self {
+        self.examples.extend(files.into_iter().map(|(path, text)| (path.into(), text.into())));
         self
     }
 
@@ -125,6 +154,19 @@ impl Server {
         S::Future: Send + 'static,
     {
         self.router.add(service);
+        self
+    }
+
+    /// Serves the methods of the service of that full name, such as `hello.v1.HelloService`, with
+    /// no generated code: the service gets each call as gRPC on HTTP, its path among the rest.
+    #[must_use]
+    pub fn route<S>(mut self, name: impl Into<String>, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.router.route(name.into(), service);
         self
     }
 

@@ -17,6 +17,7 @@ use tower::Service;
 
 use crate::BoxError;
 use crate::body::Body;
+use crate::protocol::edge::media_type;
 use crate::status;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -52,7 +53,7 @@ where
 /// The services, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Router {
-    services: Arc<HashMap<&'static str, Arc<dyn Route>>>,
+    services: Arc<HashMap<String, Arc<dyn Route>>>,
 }
 
 impl Router {
@@ -63,11 +64,21 @@ impl Router {
         S: NamedService + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        Arc::make_mut(&mut self.services).insert(S::NAME, Arc::new(Mounted(service)));
+        self.route(S::NAME.to_owned(), service);
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.services.keys().copied()
+    /// Adds what serves the methods of a service of that full name.
+    pub(super) fn route<S>(&mut self, name: String, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Arc::make_mut(&mut self.services).insert(name, Arc::new(Mounted(service)));
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
     }
 
     fn find(&self, path: &str) -> Option<&Arc<dyn Route>> {
@@ -110,14 +121,10 @@ where
     }
 }
 
+/// Whether the messages are protobuf's: what has another codec has become that at the edge, or is
+/// in one that nobody knows.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return false;
-    };
-    match value.as_bytes().strip_prefix(b"application/grpc") {
-        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';')),
-        None => false,
-    }
+    matches!(media_type(headers), b"application/grpc" | b"application/grpc+proto")
 }
 
 /// The answer to a request that no protocol here understands (gRPC's HTTP/2 mapping: 415).

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 
-use bytes::Bytes;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -17,6 +16,11 @@ use super::settings::Runtime;
 use super::workers::{Ended, Workers};
 use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
 use crate::layers::telemetry::ServerTelemetryLayer;
+use crate::layers::validation::ValidationLayer;
+use crate::protocol::contracts::Contracts;
+use crate::protocol::docs::Docs;
+use crate::protocol::edge::{self, EdgeLayer};
+use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
 use crate::telemetry::ServiceName;
 use crate::tls::RELOAD_INTERVAL;
@@ -41,9 +45,9 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         health.set(service, ServingStatus::Serving);
     }
     server.router.add(health.service());
-    let contracts = server.contracts.iter().map(|set| Bytes::from_static(set));
     let services = server.router.names().chain(reflection::NAMES);
-    let reflection = Reflection::new(contracts, services.map(str::to_owned))?;
+    let reflection =
+        Reflection::new(server.contracts.iter().cloned(), services.map(str::to_owned))?;
     let calls = server.metrics.server_calls(reflection.methods());
     server.router.add(reflection.v1());
     server.router.add(reflection.v1alpha());
@@ -56,8 +60,31 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         Runtime::Shared => 1,
     };
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
-    let stack =
-        InboundParts::new(server.router, telemetry, &settings, server.per_message_compression);
+    let served = |name: &str| server.router.names().any(|served| served == name);
+    let contracts = Contracts::new(server.contracts.iter().map(AsRef::as_ref), served)?;
+    let files = server.examples.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let contracts = contracts.with_examples(files).map_err(ServerError::Examples)?;
+    let contracts = Arc::new(contracts);
+    let validation = ValidationLayer::new(&contracts)?;
+    let rest = Rest::new(&contracts, settings.rest)?;
+    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, tls.is_some());
+    let docs = settings.docs.then(docs);
+    let edge = EdgeLayer::new(edge::Parts {
+        contracts: Arc::clone(&contracts),
+        rest,
+        max_message_bytes: settings.max_message_bytes,
+        docs,
+        cors: settings.cors.clone(),
+    });
+    let stack = InboundParts::new(
+        contracts,
+        edge,
+        server.router,
+        telemetry,
+        validation,
+        &settings,
+        server.per_message_compression,
+    );
     let labels = [("server", server.name.as_str())];
     let shared = Arc::new(Shared {
         tls,

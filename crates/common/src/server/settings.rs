@@ -4,7 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::tls::ServerTls;
+use crate::protocol::edge::{CorsSettings, Origins};
+use crate::protocol::rest::RestSettings;
 
 /// The settings of a server. [`ServerSettings::from_env`] reads each from the environment
 /// variable that is named with it; durations are written `250ms`, `30s`, `5m` or `1h`, sizes in
@@ -55,11 +59,18 @@ pub struct ServerSettings {
     /// The deadline of a call that comes without one. `AHOY_DEFAULT_DEADLINE`; default 1 h;
     /// may be off.
     pub default_deadline: Option<Duration>,
+    /// Whether the pages that describe the services are served: `/docs`, and `/NAME/docs` with its
+    /// OpenAPI. `AHOY_DOCS`: `on` (default) or `off`.
+    pub docs: bool,
     /// How long to go on serving after health says NOT_SERVING, for balancers to notice.
     /// `AHOY_DRAIN_DELAY`; default 0.
     pub drain_delay: Duration,
     /// How long calls in flight may take to end. `AHOY_DRAIN_TIMEOUT`; default 30 s.
     pub drain_timeout: Duration,
+    /// How REST reads and writes.
+    pub rest: RestSettings,
+    /// Which pages may call from a browser. Default: those that this server serves.
+    pub cors: Option<CorsSettings>,
 }
 
 /// How workers share the work.
@@ -91,8 +102,11 @@ impl Default for ServerSettings {
             max_connection_age: Some(Duration::from_secs(3600)),
             max_connection_age_grace: None,
             default_deadline: Some(Duration::from_secs(3600)),
+            docs: true,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
+            rest: RestSettings::default(),
+            cors: None,
         }
     }
 }
@@ -157,8 +171,14 @@ impl ServerSettings {
         env.optional("AHOY_MAX_CONNECTION_AGE", &mut self.max_connection_age)?;
         env.optional("AHOY_MAX_CONNECTION_AGE_GRACE", &mut self.max_connection_age_grace)?;
         env.optional("AHOY_DEFAULT_DEADLINE", &mut self.default_deadline)?;
+        env.set("AHOY_DOCS", "on or off", on, &mut self.docs)?;
         env.duration("AHOY_DRAIN_DELAY", &mut self.drain_delay)?;
         env.duration("AHOY_DRAIN_TIMEOUT", &mut self.drain_timeout)?;
+        let rest = &mut self.rest;
+        env.set("AHOY_REST_IGNORE_UNKNOWN", "on or off", on, &mut rest.ignore_unknown)?;
+        env.set("AHOY_REST_EMIT_DEFAULTS", "on or off", on, &mut rest.emit_defaults)?;
+        env.set("AHOY_REST_PROTO_NAMES", "on or off", on, &mut rest.proto_names)?;
+        self.cors = env.cors()?.or(self.cors);
         self.tls = env.tls()?.or(self.tls);
         Ok(self)
     }
@@ -200,6 +220,21 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         self.set(name, "a duration such as 250ms, 30s, 5m or 1h, or off", or_off(some_time), to)
     }
 
+    fn cors(&self) -> Result<Option<CorsSettings>, SettingsError> {
+        let (mut listed, mut credentials) = (None, false);
+        let expected = "origins such as https://app.example.org, with commas between, or *";
+        self.set("AHOY_CORS_ORIGINS", expected, |value| origins(value).map(Some), &mut listed)?;
+        self.set("AHOY_CORS_CREDENTIALS", "on or off", on, &mut credentials)?;
+        if credentials && !matches!(listed, Some(Origins::Listed(_))) {
+            return Err(SettingsError {
+                name: "AHOY_CORS_CREDENTIALS",
+                value: "on".into(),
+                expected: "off, unless AHOY_CORS_ORIGINS lists origins",
+            });
+        }
+        Ok(listed.map(|origins| CorsSettings { origins, credentials }))
+    }
+
     fn tls(&self) -> Result<Option<ServerTls>, SettingsError> {
         let path = |name: &str| (self.0)(name).map(PathBuf::from);
         match (path("AHOY_TLS_CERT"), path("AHOY_TLS_KEY")) {
@@ -238,6 +273,27 @@ fn at_least<T: std::str::FromStr + PartialOrd>(least: T) -> impl Fn(&str) -> Opt
 
 fn count(value: &str) -> Option<usize> {
     value.parse().ok().filter(|count| *count > 0)
+}
+
+fn origins(value: &str) -> Option<Origins> {
+    if value == "*" {
+        return Some(Origins::Any);
+    }
+    let origin = |origin: &str| {
+        let origin = origin.trim();
+        let (scheme, host) = origin.split_once("://")?;
+        let whole = !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '*']);
+        whole.then(|| HeaderValue::try_from(origin).ok())?
+    };
+    value.split(',').map(origin).collect::<Option<Vec<_>>>().map(Origins::Listed)
+}
+
+fn on(value: &str) -> Option<bool> {
+    match value {
+        "on" | "1" => Some(true),
+        "off" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 fn runtime(value: &str) -> Option<Runtime> {
@@ -302,6 +358,7 @@ mod tests {
             ("AHOY_MAX_CONNECTION_AGE", "5m"),
             ("AHOY_KEEPALIVE_INTERVAL", "0"),
             ("AHOY_HANDSHAKE_TIMEOUT", "250ms"),
+            ("AHOY_DOCS", "off"),
         ])
         .unwrap();
         assert!(settings.listen.is_ipv6());
@@ -310,6 +367,7 @@ mod tests {
         assert_eq!(settings.max_connection_age, Some(Duration::from_secs(300)));
         assert_eq!(settings.keepalive_interval, None);
         assert_eq!(settings.handshake_timeout, Duration::from_millis(250));
+        assert!(!settings.docs);
     }
 
     #[test]
@@ -318,6 +376,12 @@ mod tests {
         assert!(error.contains("AHOY_DRAIN_TIMEOUT=\"soon\""), "{error}");
         assert!(error.contains("30s"), "{error}");
         assert!(read(&[("AHOY_TLS_CERT", "a.pem")]).is_err());
+        for origins in
+            ["app.example.org", "https://", "https://a.example/path", "https://*.a.example"]
+        {
+            assert!(read(&[("AHOY_CORS_ORIGINS", origins)]).is_err(), "{origins}");
+        }
+        assert!(read(&[("AHOY_CORS_ORIGINS", "*"), ("AHOY_CORS_CREDENTIALS", "on")]).is_err());
         assert!(read(&[("AHOY_TLS_CLIENT_CA", "ca.pem")]).is_err());
         for name in ["AHOY_WORKERS", "AHOY_MAX_CONCURRENT_STREAMS", "AHOY_HANDSHAKE_TIMEOUT"] {
             assert!(read(&[(name, "0")]).is_err(), "{name}");

@@ -168,6 +168,7 @@ pub fn init(settings: &Settings) -> Result<Guard, TelemetryError> {
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let (dispatch, guard) = build(settings, io::stderr(), colours)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::AlreadySet)?;
+    crate::env::warn_of_slips();
     Ok(guard)
 }
 

@@ -25,8 +25,8 @@ async fn other_protocols() {
     let tls = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 506]].concat();
     let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     for (said, expected) in [
-        (&b"GET / HTTP/1.1\r\nhost: victim\r\nconnection: close\r\n\r\n"[..], "HTTP/1.1 415"),
-        (b"GET /livez HTTP/1.0\r\n\r\n", "HTTP/1.0 415"),
+        (&b"GET / HTTP/1.1\r\nhost: victim\r\nconnection: close\r\n\r\n"[..], "HTTP/1.1 404"),
+        (b"GET /livez HTTP/1.0\r\n\r\n", "HTTP/1.0 404"),
         (b"NOPE\r\n\r\n", "HTTP/1.1 400"),
         (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "HTTP/1.1 400"),
         (b"\0\0\0\0\0\0\0\0", "HTTP/1.1 400"),

@@ -172,11 +172,14 @@ async fn strange_requests() {
         (but(&[(":method", Some(""))]), Reset(Reason::PROTOCOL_ERROR)),
         (but(&[(":method", None)]), Reset(Reason::PROTOCOL_ERROR)),
         // Types.
-        (but(&[("content-type", None)]), Http(415)),
-        (but(&[("content-type", Some(""))]), Http(415)),
-        (but(&[("content-type", Some("application/json"))]), Http(415)),
+        // The body is no JSON.
+        (but(&[("content-type", None)]), Http(400)),
+        (but(&[("content-type", Some(""))]), Http(400)),
+        (but(&[("content-type", Some("application/json"))]), Http(400)),
+        (but(&[("content-type", Some("text/plain"))]), Http(415)),
         (but(&[("content-type", Some("application/grpcx"))]), Http(415)),
         (but(&[("content-type", Some("application/grpc+proto"))]), Grpc(Code::Ok)),
+        (but(&[("content-type", Some("application/grpc+thrift"))]), Http(415)),
         // Time limits.
         (but(&[("grpc-timeout", Some("1"))]), Grpc(Code::Internal)),
         (but(&[("grpc-timeout", Some("S"))]), Grpc(Code::Internal)),

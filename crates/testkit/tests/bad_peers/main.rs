@@ -12,8 +12,10 @@ mod garbage;
 mod headers;
 mod hoarders;
 mod messages;
+mod rest;
 mod servers;
 mod slow;
+mod streams;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -79,7 +79,7 @@ pub(crate) async fn start(tls: Option<ServerTls>) -> Server {
         ..ServerSettings::default()
     };
     let running = ahoy::Server::new("shop")
-        .contracts(&CONTRACT)
+        .contracts(CONTRACT.as_slice())
         .service(Shown::<0>)
         .service(Shown::<1>)
         .settings(settings)

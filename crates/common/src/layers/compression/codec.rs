@@ -29,7 +29,7 @@ const FIRST_CHUNK: usize = 16 * 1024;
 const SCRATCH_KEPT: usize = 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CodecError {
+pub(crate) enum CodecError {
     #[error("received message grew over the limit of {limit} bytes while being decompressed")]
     TooLarge { limit: usize },
     #[error("received message is not valid {}: {reason}", encoding.name())]
@@ -112,7 +112,7 @@ thread_local! {
 ///
 /// # Errors
 /// What was received is at fault: not of this encoding, or longer than `limit` bytes.
-pub(super) fn decompress(
+pub(crate) fn decompress(
     encoding: Encoding,
     payload: &[u8],
     limit: usize,
@@ -140,7 +140,7 @@ pub(super) fn decompress(
 ///
 /// # Errors
 /// The encoder's, if it finds no memory.
-pub(super) fn compress(
+pub(crate) fn compress(
     encoding: Encoding,
     payload: &[u8],
     forced: bool,

@@ -24,11 +24,12 @@ impl Encoding {
         }
     }
 
-    pub(super) const fn header_value(self) -> HeaderValue {
+    pub(crate) const fn header_value(self) -> HeaderValue {
         HeaderValue::from_static(self.name())
     }
 
-    fn from_name(name: &[u8]) -> Option<Self> {
+    /// The encoding of that name, if it is one that we know.
+    pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
         match name {
             b"gzip" => Some(Self::Gzip),
             b"zstd" => Some(Self::Zstd),

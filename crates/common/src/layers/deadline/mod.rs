@@ -8,7 +8,7 @@
 
 mod body;
 mod future;
-mod timeout;
+pub(crate) mod timeout;
 
 use std::cell::Cell;
 use std::convert::Infallible;

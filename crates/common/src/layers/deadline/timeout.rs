@@ -8,7 +8,7 @@ use http::HeaderValue;
 /// The longest that eight digits of each unit can say.
 const MOST: u128 = 99_999_999;
 
-pub(super) fn parse(value: &HeaderValue) -> Option<Duration> {
+pub(crate) fn parse(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
     if digits.is_empty() || digits.len() > 8 {
         return None;
@@ -32,7 +32,7 @@ pub(super) fn parse(value: &HeaderValue) -> Option<Duration> {
 }
 
 /// The finest unit that can say it; a longer time than can be said is cut to what can.
-pub(super) fn format(timeout: Duration) -> HeaderValue {
+pub(crate) fn format(timeout: Duration) -> HeaderValue {
     let nanos = timeout.as_nanos();
     let units = [(1, b'n'), (1_000, b'u'), (1_000_000, b'm'), (1_000_000_000, b'S')];
     let (amount, unit) = units

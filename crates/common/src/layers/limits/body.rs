@@ -20,6 +20,8 @@ pin_project! {
         inner: B,
         counter: FrameCounter,
         direction: Direction,
+        // Whether there has to be one message, no more and no less.
+        single: bool,
         state: State,
     }
 }
@@ -35,8 +37,22 @@ enum State {
 impl<B> LimitedBody<B> {
     /// Lets messages of up to `limit` bytes pass, headers not counted.
     pub fn new(inner: B, limit: usize, direction: Direction) -> Self {
-        Self { inner, counter: FrameCounter::with_limit(limit), direction, state: State::Open }
+        let counter = FrameCounter::with_limit(limit);
+        Self { inner, counter, direction, single: false, state: State::Open }
     }
+
+    /// Ends the body, with UNIMPLEMENTED, where it has no message or a second one, if `single`.
+    /// gRPC's "Status codes and their use in gRPC" has it so; generated code would take the
+    /// first of several.
+    #[must_use]
+    pub fn single(mut self, single: bool) -> Self {
+        self.single = single;
+        self
+    }
+}
+
+fn not_single(came: &str) -> Status {
+    Status::unimplemented(format!("a request of this method is one message, and {came} came"))
 }
 
 impl<B> Body for LimitedBody<B>
@@ -57,6 +73,13 @@ where
             State::Failing(error) => error,
             State::Open => {
                 let mut frame = match ready!(this.inner.poll_frame(cx)) {
+                    None if *this.single
+                        && this.counter.begun() == 0
+                        && this.counter.is_between_messages() =>
+                    {
+                        *this.state = State::Failed;
+                        return Poll::Ready(Some(this.direction.end_with(not_single("none"))));
+                    }
                     None => return Poll::Ready(None),
                     Some(Ok(frame)) => frame,
                     Some(Err(error)) => {
@@ -77,6 +100,10 @@ where
                     return Poll::Ready(Some(Ok(frame)));
                 };
                 match this.counter.feed(data) {
+                    Ok(()) if *this.single && this.counter.begun() > 1 => {
+                        *this.state = State::Failed;
+                        return Poll::Ready(Some(this.direction.end_with(not_single("more"))));
+                    }
                     Ok(()) => return Poll::Ready(Some(Ok(frame))),
                     Err(BadHeader { offset: 0, error }) => error,
                     Err(BadHeader { offset, error }) => {
@@ -93,6 +120,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match self.state {
+            State::Open if self.single && self.counter.begun() == 0 => false,
             State::Open => self.inner.is_end_stream(),
             State::Failing(_) => false,
             State::Failed => true,

@@ -13,6 +13,7 @@ use tracing::{Level, Span, debug, enabled, info};
 use super::server::Connection;
 use super::span;
 use crate::CallContext;
+use crate::protocol::edge::Spoken;
 use crate::protocol::frame::FrameCounter;
 use crate::status;
 use crate::telemetry::metrics::{ClientCalls, MethodId, Outcome, code_name};
@@ -63,6 +64,7 @@ struct Access {
     uri: Uri,
     user_agent: Option<HeaderValue>,
     timeout: Option<HeaderValue>,
+    protocol: &'static str,
 }
 
 impl Access {
@@ -71,6 +73,7 @@ impl Access {
             uri: request.uri().clone(),
             user_agent: request.headers().get(USER_AGENT).cloned(),
             timeout: request.headers().get(GRPC_TIMEOUT).cloned(),
+            protocol: request.extensions().get().map_or("grpc", |Spoken(protocol)| protocol),
         })
     }
 }
@@ -231,6 +234,7 @@ impl Call {
                             peer,
                             user_agent,
                             timeout,
+                            protocol = access.protocol,
                             "served"
                         );
                     });

@@ -7,10 +7,7 @@ const MOST: usize = 3;
 const ALIKE: f64 = 0.75;
 
 /// A sentence's end, `; did you mean A or B?`, or nothing when no name comes near.
-pub(crate) fn did_you_mean<'a>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let wrong = wrong.to_lowercase();
     let mut near: Vec<(f64, &str)> = known
         .into_iter()

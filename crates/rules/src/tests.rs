@@ -1,0 +1,263 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use prost_reflect::{DescriptorPool, DynamicMessage};
+
+use crate::Rules;
+
+/// Compiles a contract that may import the rules.
+fn pool(source: &str) -> DescriptorPool {
+    use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+    struct Sources(String);
+    impl FileResolver for Sources {
+        fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+            let rules = include_str!("../../../proto/buf/validate/validate.proto");
+            match name {
+                "buf/validate/validate.proto" => File::from_source(name, rules),
+                "test.proto" => File::from_source(name, &self.0),
+                _ => Err(protox::Error::file_not_found(name)),
+            }
+        }
+    }
+    let mut resolver = ChainFileResolver::new();
+    let head = "syntax = \"proto3\"; package t; import \"buf/validate/validate.proto\";\n";
+    resolver.add(Sources(format!("{head}{source}")));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file("test.proto").map_err(|error| panic!("{error:?}")).unwrap();
+    DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
+}
+
+/// What `t.M` with that JSON violates, as `field rule`.
+fn broken(pool: &DescriptorPool, rules: &Rules, json: &str) -> Vec<String> {
+    let descriptor = pool.get_message_by_name("t.M").unwrap();
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let message = DynamicMessage::deserialize(descriptor, &mut reader).unwrap();
+    match rules.check(&message) {
+        Ok(()) => Vec::new(),
+        Err(violations) => violations.iter().map(|v| format!("{} {}", v.field, v.rule)).collect(),
+    }
+}
+
+#[track_caller]
+fn check(contract: &str, cases: &[(&str, &[&str])]) {
+    let pool = pool(contract);
+    let rules = Rules::new(&pool).unwrap();
+    for (json, expected) in cases {
+        assert_eq!(broken(&pool, &rules, json), *expected, "{json}");
+    }
+}
+
+#[test]
+fn texts() {
+    check(
+        r#"message M {
+          string name = 1 [(buf.validate.field).string = {min_len: 2, max_bytes: 5}];
+          string code = 2 [(buf.validate.field).string.pattern = "^[a-z]{2}$", (buf.validate.field).ignore = IGNORE_IF_ZERO_VALUE];
+          optional string mail = 3 [(buf.validate.field).string.email = true];
+          string kind = 4 [(buf.validate.field).string = {in: ["a", "b", ""], not_contains: "x"}];
+        }"#,
+        &[
+            (r#"{"name": "Ada"}"#, &[]),
+            ("{}", &["name string.min_len"]),
+            (r#"{"name": "éééé"}"#, &["name string.max_bytes"]),
+            (r#"{"name": "Ada", "code": "DE"}"#, &["code string.pattern"]),
+            (r#"{"name": "Ada", "mail": ""}"#, &["mail string.email_empty"]),
+            (r#"{"name": "Ada", "mail": "a"}"#, &["mail string.email"]),
+            (r#"{"name": "Ada", "kind": "x"}"#, &["kind string.in", "kind string.not_contains"]),
+        ],
+    );
+}
+
+#[test]
+fn numbers_and_bounds() {
+    check(
+        r#"enum E { E_UNSPECIFIED = 0; E_ONE = 1; }
+        message M {
+          int32 a = 1 [(buf.validate.field).int32 = {gte: 0, lt: 10}];
+          uint64 b = 2 [(buf.validate.field).uint64 = {gt: 10, lt: 5}];
+          double c = 3 [(buf.validate.field).double = {finite: true, lte: 1.5}];
+          E e = 4 [(buf.validate.field).enum = {defined_only: true, not_in: [1]}];
+          bool f = 5 [(buf.validate.field).bool.const = false];
+        }"#,
+        &[
+            ("{}", &[]),
+            (r#"{"a": 10}"#, &["a int32.gte_lt"]),
+            (r#"{"b": 7}"#, &["b uint64.gt_lt_exclusive"]),
+            (r#"{"b": "11"}"#, &[]),
+            (r#"{"c": "NaN"}"#, &["c double.lte", "c double.finite"]),
+            (r#"{"c": "-Infinity"}"#, &["c double.finite"]),
+            (r#"{"e": 7}"#, &["e enum.defined_only"]),
+            (r#"{"e": "E_ONE"}"#, &["e enum.not_in"]),
+            (r#"{"f": true}"#, &["f bool.const"]),
+        ],
+    );
+}
+
+#[test]
+fn lists_maps_and_what_is_in_them() {
+    check(
+        r#"message Item { string sku = 1 [(buf.validate.field).required = true]; Item inner = 2; }
+        message M {
+          repeated Item items = 1 [(buf.validate.field).repeated.max_items = 2];
+          map<string, Item> by_key = 2 [(buf.validate.field).map.keys.string.max_len = 3];
+          repeated int32 numbers = 3 [(buf.validate.field).repeated = {unique: true, items: {int32: {gt: 0}}}];
+          Item free = 4 [(buf.validate.field).ignore = IGNORE_ALWAYS];
+        }"#,
+        &[
+            ("{}", &[]),
+            (r#"{"items": [{"sku": "a"}, {}]}"#, &["items[1].sku required"]),
+            (r#"{"items": [{"sku": "a", "inner": {}}]}"#, &["items[0].inner.sku required"]),
+            (
+                r#"{"items": [{"sku": "a"}, {"sku": "a"}, {"sku": "a"}]}"#,
+                &["items repeated.max_items"],
+            ),
+            (
+                r#"{"byKey": {"long": {}}}"#,
+                &["by_key[\"long\"] string.max_len", "by_key[\"long\"].sku required"],
+            ),
+            (r#"{"numbers": [1, 0, 1]}"#, &["numbers repeated.unique", "numbers[1] int32.gt"]),
+            (r#"{"free": {}}"#, &[]),
+        ],
+    );
+}
+
+#[test]
+fn presence_and_oneofs() {
+    check(
+        r#"import "google/protobuf/wrappers.proto";
+        message M {
+          option (buf.validate.message).oneof = {fields: ["x", "y"], required: true};
+          optional int32 x = 1 [(buf.validate.field).int32.gt = 0];
+          string y = 2;
+          oneof pick { option (buf.validate.oneof).required = true; string a = 3; int32 b = 4; }
+          google.protobuf.StringValue w = 5 [(buf.validate.field).string.min_len = 1];
+          M deep = 6 [(buf.validate.field).required = false];
+        }"#,
+        &[
+            (r#"{"x": 1, "a": ""}"#, &[]),
+            (r#"{"a": ""}"#, &[" message.oneof"]),
+            (r#"{"x": 1, "y": "y"}"#, &[" message.oneof", "pick required"]),
+            (r#"{"x": 0, "b": 0}"#, &["x int32.gt"]),
+            (r#"{"x": 1, "b": 0, "w": ""}"#, &["w string.min_len"]),
+            (r#"{"x": 1, "b": 0, "deep": {"y": "a"}}"#, &["deep.pick required"]),
+        ],
+    );
+}
+
+#[test]
+fn times() {
+    check(
+        r#"import "google/protobuf/duration.proto"; import "google/protobuf/timestamp.proto";
+        import "google/protobuf/field_mask.proto";
+        message M {
+          google.protobuf.Duration d = 1 [(buf.validate.field).duration = {gte: {}, lte: {seconds: 60}}];
+          google.protobuf.Timestamp t = 2 [(buf.validate.field).timestamp.lt_now = true];
+          google.protobuf.FieldMask m = 3 [(buf.validate.field).field_mask.in = "a"];
+        }"#,
+        &[
+            (r#"{"d": "60s", "t": "2020-01-01T00:00:00Z", "m": "a.b,a"}"#, &[]),
+            (r#"{"d": "60.000000001s"}"#, &["d duration.gte_lte"]),
+            (r#"{"d": "-1s"}"#, &["d duration.gte_lte"]),
+            (r#"{"t": "9000-01-01T00:00:00Z"}"#, &["t timestamp.lt_now"]),
+            (r#"{"m": "ab"}"#, &["m field_mask.in"]),
+        ],
+    );
+    assert_eq!(crate::wkt::instant(1_795_000_000_000_000_000), "2026-11-18T11:06:40Z");
+    assert_eq!(crate::wkt::instant(-1), "1969-12-31T23:59:59Z");
+    assert_eq!(crate::wkt::seconds(-1_500_000_000), "-1.5s");
+}
+
+#[test]
+#[cfg(feature = "cel")]
+fn expressions() {
+    check(
+        r#"import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
+        message Sub { int32 n = 1; }
+        message M {
+          option (buf.validate.message).cel = {id: "range", message: "first is over last", expression: "this.first <= this.last"};
+          option (buf.validate.message).cel = {id: "sub", expression: "!has(this.sub) || this.sub.n > 0 ? '' : 'sub.n has to be positive'"};
+          option (buf.validate.message).cel_expression = "!has(this.labels.a) || this.labels['a'] == 'b'";
+          int32 first = 1;
+          int32 last = 2;
+          Sub sub = 3;
+          map<string, string> labels = 4;
+          string mail = 5 [(buf.validate.field).cel = {id: "mail", expression: "this == '' || this.isEmail()"}];
+          repeated Sub subs = 6 [(buf.validate.field).cel = {id: "all", expression: "this.all(s, s.n < 3)"}];
+          google.protobuf.Timestamp at = 7 [(buf.validate.field).cel = {id: "past", expression: "this < now"}];
+          google.protobuf.StringValue w = 8;
+        }"#,
+        &[
+            ("{}", &[]),
+            (r#"{"first": 1}"#, &[" range"]),
+            (r#"{"sub": {}}"#, &[" sub"]),
+            (r#"{"sub": {"n": 1}}"#, &[]),
+            (r#"{"labels": {"a": "b"}}"#, &[]),
+            (r#"{"labels": {"a": "c"}}"#, &[" !has(this.labels.a) || this.labels['a'] == 'b'"]),
+            (r#"{"mail": "a"}"#, &["mail mail"]),
+            (r#"{"subs": [{"n": 1}, {"n": 3}]}"#, &["subs all"]),
+            (r#"{"at": "9000-01-01T00:00:00Z"}"#, &["at past"]),
+        ],
+    );
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    for (contract, told) in [
+        ("message M { int32 a = 1 [(buf.validate.field).string.min_len = 1]; }", "those of int32"),
+        ("message M { string a = 1 [(buf.validate.field).string.pattern = '(']; }", "regex"),
+        (
+            "message M { option (buf.validate.message).oneof = {fields: ['no']}; int32 a = 1; }",
+            "no field no",
+        ),
+    ] {
+        let error = Rules::new(&pool(contract)).unwrap_err();
+        assert!(error.problem.contains(told) || error.to_string().contains(told), "{error}");
+        assert!(error.of.starts_with("t.M"), "{error}");
+    }
+    #[cfg(feature = "cel")]
+    {
+        let contract = "message M { int32 a = 1 [(buf.validate.field).cel = {id: 'x', expression: 'this >'}]; }";
+        assert!(Rules::new(&pool(contract)).unwrap_err().problem.contains("this >"));
+    }
+}
+
+#[test]
+fn messages_without_rules_do_not_matter() {
+    let pool = pool(
+        "message Plain { int32 a = 1; Plain inner = 2; }
+        message M { repeated Plain plain = 1; Deep deep = 2; }
+        message Deep { Deep deep = 1; Leaf leaf = 2; }
+        message Leaf { string a = 1 [(buf.validate.field).required = true]; }",
+    );
+    let rules = Rules::new(&pool).unwrap();
+    for (name, matters) in [("t.Plain", false), ("t.M", true), ("t.Deep", true), ("t.Leaf", true)] {
+        assert_eq!(rules.has(name), matters, "{name}");
+    }
+}
+
+#[test]
+fn what_is_told_is_bounded() {
+    let pool = pool(
+        "message M { repeated string a = 1 [(buf.validate.field).repeated.items.string.len = 1]; }",
+    );
+    let rules = Rules::new(&pool).unwrap();
+    let json = format!(r#"{{"a": [{}]}}"#, vec!["\"long\""; 1000].join(","));
+    assert_eq!(broken(&pool, &rules, &json).len(), crate::MAX_VIOLATIONS);
+}
+
+#[test]
+#[cfg(feature = "cel")]
+fn how_much_is_evaluated_is_bounded() {
+    let contract = "message M { repeated int32 a = 1 [(buf.validate.field).repeated.items.cel = {id: 'x', expression: 'this > 0'}];
+        repeated int32 b = 2 [(buf.validate.field).repeated.max_items = 2, (buf.validate.field).cel = {id: 'y', expression: 'this.all(n, n > 0)'}]; }";
+    let pool = pool(contract);
+    let rules = Rules::new(&pool).unwrap();
+    let many = |field: &str, value: &str, count: usize| {
+        broken(&pool, &rules, &format!(r#"{{"{field}": [{}]}}"#, vec![value; count].join(",")))
+    };
+    assert_eq!(many("a", "1", 9_999), [""; 0]);
+    assert_eq!(many("a", "1", 10_001), ["a[10000] too_many"]);
+    assert_eq!(many("b", "0", 2), ["b y"]);
+    assert_eq!(many("b", "0", 3), ["b repeated.max_items"]);
+}

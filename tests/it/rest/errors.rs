@@ -1,0 +1,177 @@
+//! What a client is told when it does not get what it asked for, and headers both ways.
+
+use http::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::echo::serve;
+use super::http_client::{get, json as send_json, send};
+use crate::support::{Guards, Scripted, greeter, scripted, settings, within};
+
+#[tokio::test]
+async fn who_is_lost_is_told_what_is_near() {
+    within(async {
+        let server = greeter(settings()).await;
+        let answer = get(&server, "/v1/helo").await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.json()["code"], 5);
+        assert!(answer.text().contains("GET /v1/hello,"), "{}", answer.text());
+
+        let answer = send(&server, Method::DELETE, "/v1/hello", &[], "").await;
+        assert_eq!(answer.status, 405);
+        assert_eq!(answer.header("allow"), Some("GET, POST, HEAD, OPTIONS"));
+        assert_eq!(answer.json()["code"], 12);
+
+        let answer = send(&server, Method::OPTIONS, "/v1/hello", &[], "").await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(answer.header("allow"), Some("GET, POST, HEAD, OPTIONS"));
+
+        let answer = send(&server, Method::HEAD, "/v1/hello/Ada", &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+        assert_eq!(answer.header("content-length"), Some("26"));
+
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = send(&server, Method::POST, "/v1/hello", &form, "name=Ada").await;
+        assert_eq!(answer.status, 415);
+        assert!(answer.text().contains("takes content-type application/json"), "{}", answer.text());
+        let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
+        let answer = send(&server, Method::POST, "/v1/hello", &gzip, "{}").await;
+        assert_eq!(answer.status, 415);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    within(async {
+        let server = greeter(settings()).await;
+        let violation = async |method: Method, path: &str, body: &str| {
+            let answer = send_json(&server, method, path, body).await;
+            assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+            let json = answer.json();
+            assert_eq!(json["code"], 3);
+            let detail = &json["details"][0];
+            assert_eq!(detail["@type"], "type.googleapis.com/google.rpc.BadRequest");
+            let violation = &detail["fieldViolations"][0];
+            let text = |name: &str| violation[name].as_str().unwrap().to_owned();
+            (text("field"), text("description"), json["message"].as_str().unwrap().to_owned())
+        };
+        let (field, what, _) = violation(Method::GET, "/v1/hello?langage=de", "").await;
+        assert_eq!(field, "langage");
+        assert!(what.contains("did you mean `language`?"), "{what}");
+        let (field, what, _) = violation(Method::POST, "/v1/hello", r#"{"nmae": "x"}"#).await;
+        assert_eq!(field, "nmae");
+        assert!(what.contains("did you mean \"name\"?"), "{what}");
+        let (_, _, message) = violation(Method::POST, "/v1/hello", "{\n  \"name\": x}").await;
+        assert!(message.contains("line 2"), "{message}");
+        // From the handler: the same form.
+        let (field, _, _) = violation(Method::GET, "/v1/hello?language=xx", "").await;
+        assert_eq!(field, "language");
+        // What is too long is refused before it is read.
+        let head = "POST /v1/hello HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+            content-length: 5000000\r\n\r\n";
+        let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("\"code\":8"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_code_has_its_http_code() {
+    within(async {
+        let hello = Scripted::default().say_hello(|request| async move {
+            let code = request.into_inner().name.parse::<i32>().unwrap();
+            let mut details = ErrorDetails::new();
+            details.set_error_info("WHY", "example.org", [("key".to_owned(), "value".to_owned())]);
+            details.set_retry_info(Some(std::time::Duration::from_millis(1500)));
+            Err(Status::with_error_details(Code::from_i32(code), "what happened, é", details))
+        });
+        let server = scripted(hello, settings()).await;
+        let http = [499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+        for (code, http) in (1..).zip(http) {
+            let answer = get(&server, &format!("/v1/hello/{code}")).await;
+            let expected = json!({
+                "code": code,
+                "message": "what happened, é",
+                "details": [
+                    { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.500s" },
+                    {
+                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                        "reason": "WHY",
+                        "domain": "example.org",
+                        "metadata": { "key": "value" },
+                    },
+                ],
+            });
+            assert_eq!((answer.status.as_u16(), answer.json()), (http, expected));
+            assert_eq!(answer.header("retry-after"), Some("2"));
+        }
+    })
+    .await;
+}
+
+const ECHO: &str = r#"
+    service Messaging {
+        rpc Say(Q) returns (Q) { option (google.api.http) = { get: "/v1/say" }; }
+    }
+    message Q { string s = 1; }
+"#;
+
+#[tokio::test]
+async fn headers_are_metadata_both_ways() {
+    within(async {
+        let server = serve(ECHO).await;
+        let headers = [
+            ("x-echo", "there"),
+            ("x-echo-bin", "AAE="),
+            ("if-none-match", "\"7\""),
+            ("grpc-timeout", "20S"),
+            ("x-request-timeout", "1.5"),
+            // Were it true, the answer could not be read.
+            ("grpc-accept-encoding", "gzip"),
+            ("grpc-encoding", "gzip"),
+        ];
+        let answer = send(&server, Method::GET, "/v1/say?s=x", &headers, "").await;
+        assert_eq!(answer.json(), json!({ "s": "x" }));
+        assert_eq!(answer.header("got-x-echo"), Some("there"));
+        assert_eq!(answer.header("got-x-echo-bin"), Some("AAE="));
+        assert_eq!(answer.header("got-if-none-match"), Some("\"7\""));
+        assert!(answer.header("got-grpc-timeout").is_some());
+        assert_eq!(answer.header("etag"), Some("\"7\""));
+        assert_eq!(answer.header("x-trailer"), Some("last"));
+        assert_eq!(answer.header("grpc-status"), None);
+
+        let answer = send(&server, Method::GET, "/v1/say", &[("grpc-timeout", "soon")], "").await;
+        assert_eq!(answer.status, 400);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_call() {
+    within(async {
+        let (guards, mut dropped) = Guards::new();
+        let hello = Scripted::default().say_hello(move |_| {
+            let guard = guards.guard();
+            async move {
+                let _guard = guard;
+                std::future::pending().await
+            }
+        });
+        let server = scripted(hello, settings()).await;
+        for header in [("grpc-timeout", "50m"), ("x-request-timeout", "50ms")] {
+            let answer = send(&server, Method::GET, "/v1/hello", &[header], "").await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (504, &json!(4)));
+            dropped.one().await;
+        }
+    })
+    .await;
+}
