@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn compile() -> Result<(), Box<dyn Error>> {
-    let files = find("proto")?;
+    let files = find(".proto")?;
 
     let mut compiler = protox::Compiler::new([ROOT])?;
     compiler.include_imports(true).include_source_info(true);

@@ -3,13 +3,17 @@
 use ahoy::server::{Running, ServerSettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use contracts::hello::v1::{SayHelloRequest, SayHelloResponse};
+use contracts::hello::v1::{SayHelloManyTimesResponse, SayHelloRequest, SayHelloResponse};
+use futures_util::stream::{self, StreamExt};
 use http::Method;
 use prost::Message;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::rest::http_client::{Answer, send, send2};
-use crate::support::{greeter, named, settings, within};
+use crate::support::{Dropped, Guards, Scripted, greeter, named, scripted, settings, within};
 
 const SAY_HELLO: &str = "/hello.v1.HelloService/SayHello";
 const MANY_TIMES: &str = "/hello.v1.HelloService/SayHelloManyTimes";
@@ -19,6 +23,7 @@ const CHAT: &str = "/hello.v1.HelloService/Chat";
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PROTO: (&str, &str) = ("content-type", "application/proto");
 const VERSION: (&str, &str) = ("connect-protocol-version", "1");
+const WEB: (&str, &str) = ("content-type", "application/grpc-web");
 const STREAM: (&str, &str) = ("content-type", "application/connect+json");
 
 pub(crate) fn frame(flags: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
@@ -51,7 +56,7 @@ fn error(answer: &Answer) -> (u16, String) {
 }
 
 /// The messages of a stream, and its end.
-fn stream(answer: &Answer) -> (Vec<Value>, Value) {
+fn stream_of(answer: &Answer) -> (Vec<Value>, Value) {
     assert_eq!(answer.status, 200);
     let mut found = frames(&answer.body);
     let (flags, end) = found.pop().unwrap();
@@ -191,20 +196,20 @@ async fn streams_end_with_a_frame_that_says_how() {
         let twice = frame(0, r#"{"name":"Ada","count":2,"interval":"0s"}"#);
         let answer = send(&server, Method::POST, MANY_TIMES, &[STREAM], twice).await;
         assert_eq!(answer.header("content-type"), Some(STREAM.1));
-        let (messages, end) = stream(&answer);
+        let (messages, end) = stream_of(&answer);
         assert_eq!(messages.len(), 2);
         assert_eq!((&messages[0]["greeting"], end), (&json!("Hello, Ada!"), json!({})));
 
         let three = ["Ada", "Ben", "Cleo"].map(|name| frame(0, json!({"name": name}).to_string()));
         let answer = send(&server, Method::POST, EVERYONE, &[STREAM], three.concat()).await;
-        assert_eq!(stream(&answer).0[0]["greeting"], "Hello, Ada, Ben, Cleo!");
+        assert_eq!(stream_of(&answer).0[0]["greeting"], "Hello, Ada, Ben, Cleo!");
 
         let answer = send2(&server, Method::POST, CHAT, &[STREAM], three.concat()).await;
-        assert_eq!(stream(&answer).0.len(), 3);
+        assert_eq!(stream_of(&answer).0.len(), 3);
 
         let code = async |path, body: Vec<u8>| {
             let (messages, end) =
-                stream(&send2(&server, Method::POST, path, &[STREAM], body).await);
+                stream_of(&send2(&server, Method::POST, path, &[STREAM], body).await);
             assert!(messages.is_empty());
             end["error"]["code"].as_str().unwrap().to_owned()
         };
@@ -235,7 +240,76 @@ async fn a_message_that_is_too_long_is_refused_in_every_shape() {
         let answer = send2(&server, Method::POST, SAY_HELLO, &[PROTO], proto.encode_to_vec()).await;
         assert_eq!(error(&answer), (429, "resource_exhausted".into()));
         let answer = send2(&server, Method::POST, EVERYONE, &[STREAM], frame(0, &long)).await;
-        assert_eq!(stream(&answer).1["error"]["code"], "resource_exhausted");
+        assert_eq!(stream_of(&answer).1["error"]["code"], "resource_exhausted");
+    })
+    .await;
+}
+
+/// A hello service whose calls never end, and what tells when one has begun and when it is dropped.
+fn endless() -> (Scripted, mpsc::UnboundedReceiver<()>, Dropped) {
+    let (guards, dropped) = Guards::new();
+    let (begun, begins) = mpsc::unbounded_channel();
+    let begin = move || {
+        begun.send(()).unwrap();
+        guards.guard()
+    };
+    let (unary, many) = (begin.clone(), begin);
+    let stub = Scripted::default()
+        .say_hello(move |_| {
+            let guard = unary();
+            async move {
+                let _guard = guard;
+                std::future::pending().await
+            }
+        })
+        .many_times(move |_| {
+            let guard = many();
+            let first = SayHelloManyTimesResponse::default();
+            stream::iter([Ok(first)]).chain(stream::pending()).map(move |answer| {
+                let _ = &guard;
+                answer
+            })
+        });
+    (stub, begins, dropped)
+}
+
+#[tokio::test]
+async fn a_deadline_ends_a_call_in_every_shape() {
+    within(async {
+        let (stub, _begins, mut dropped) = endless();
+        let server = scripted(stub, settings()).await;
+        let soon = ("connect-timeout-ms", "100");
+        let answer = post(&server, SAY_HELLO, &[JSON, VERSION, soon], "{}").await;
+        assert_eq!(error(&answer), (504, "deadline_exceeded".into()));
+        dropped.one().await;
+        let answer = send(&server, Method::POST, MANY_TIMES, &[STREAM, soon], frame(0, "{}")).await;
+        let (messages, end) = stream_of(&answer);
+        assert_eq!(messages.len(), 1);
+        assert_eq!(end["error"]["code"], "deadline_exceeded");
+        dropped.one().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_call() {
+    within(async {
+        let (stub, mut begins, mut dropped) = endless();
+        let server = scripted(stub, settings()).await;
+        for (path, content_type) in [(SAY_HELLO, PROTO), (MANY_TIMES, WEB)] {
+            let mut client = TcpStream::connect(server.addr()).await.unwrap();
+            let body = if content_type == WEB { frame(0, "") } else { Vec::new() };
+            let (name, value) = content_type;
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: test\r\n{name}: {value}\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            client.write_all(head.as_bytes()).await.unwrap();
+            client.write_all(&body).await.unwrap();
+            begins.recv().await.unwrap();
+            drop(client);
+            dropped.one().await;
+        }
     })
     .await;
 }

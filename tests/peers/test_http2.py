@@ -136,6 +136,7 @@ def test_an_answer_in_pieces_with_padding(proto):
 def test_an_answer_with_long_trailers_after_an_interim_one(proto):
     def serve(connection, stream):
         connection.h2.max_outbound_frame_size = 300
+        connection.h2.streams[stream].max_outbound_frame_size = 300
         connection.h2.send_headers(stream, [(":status", "103"), ("link", "</x>")])
         connection.h2.send_headers(stream, HEADERS)
         connection.h2.send_data(stream, GREETING)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import urllib.error
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,11 +18,14 @@ CONTRACT = """
 syntax = "proto3";
 package parcels.v1;
 import "buf/validate/validate.proto";
+import "google/api/annotations.proto";
 import "google/protobuf/timestamp.proto";
 // Parcels on their way.
 service ParcelService {
   // Finds one parcel.
-  rpc Find(FindRequest) returns (Parcel);
+  rpc Find(FindRequest) returns (Parcel) {
+    option (google.api.http) = {get: "/v1/parcels/{id}"};
+  }
   rpc Follow(FindRequest) returns (stream Parcel);
 }
 message FindRequest { string id = 1 [(buf.validate.field).string.min_len = 3]; }
@@ -71,6 +76,21 @@ def find(addr: str, id: str) -> dict:
     return json.loads(grpcurl("-d", data, addr, "parcels.v1.ParcelService/Find").stdout)
 
 
+def buf_curl(protocol: str, addr: str, id: str, **options):
+    url = f"http://{addr}/parcels.v1.ParcelService/Find"
+    speak = ["--protocol", protocol, "--http2-prior-knowledge"]
+    return run("buf", "curl", *speak, "-d", json.dumps({"id": id}), url, **options)
+
+
+def get(url: str) -> tuple[int, dict]:
+    """A GET's status and JSON."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
 def test_a_folder_becomes_services(folder):
     with Mock(folder) as mock:
         assert "parcels.v1.ParcelService" in grpcurl(mock.addr, "list").stdout.split()
@@ -86,24 +106,26 @@ def test_a_folder_becomes_services(folder):
         answer = grpcurl("-d", '{"id": "p-1"}', mock.addr, "parcels.v1.ParcelService/Follow")
         assert len(jsontext.split(answer.stdout)) == 3
 
-        url = f"http://{mock.addr}/parcels.v1.ParcelService/Find"
-        grpc = ["--protocol", "grpc", "--http2-prior-knowledge"]
-        answer = run("buf", "curl", *grpc, "-d", '{"id": "p-1"}', url)
-        assert json.loads(answer.stdout) == parcel
+        for protocol in ("grpc", "grpcweb", "connect"):
+            assert json.loads(buf_curl(protocol, mock.addr, "p-1").stdout) == parcel
+        assert get(f"http://{mock.addr}/v1/parcels/p-1") == (200, parcel)
     with Mock(folder, "--seed", "7") as other:
         assert find(other.addr, "p-1") != parcel
 
 
 def test_errors_are_those_of_examples_and_rules(folder):
     with Mock(folder) as mock:
-        url = f"http://{mock.addr}/parcels.v1.ParcelService/Find"
-        grpc = ["--protocol", "grpc", "--http2-prior-knowledge"]
-        error = json.loads(run("buf", "curl", *grpc, "-d", '{"id": "p-lost"}', url, ok=False).stderr)
-        assert (error["code"], error["message"]) == ("not_found", "nobody has seen it")
-        assert error["details"][0]["type"] == "google.rpc.ErrorInfo"
-        error = json.loads(run("buf", "curl", *grpc, "-d", '{"id": "p"}', url, ok=False).stderr)
-        assert error["code"] == "invalid_argument"
-        assert error["details"][0]["type"] == "google.rpc.BadRequest"
+        for protocol in ("grpc", "grpcweb", "connect"):
+            error = json.loads(buf_curl(protocol, mock.addr, "p-lost", ok=False).stderr)
+            assert (error["code"], error["message"]) == ("not_found", "nobody has seen it")
+            assert error["details"][0]["type"] == "google.rpc.ErrorInfo"
+            error = json.loads(buf_curl(protocol, mock.addr, "p", ok=False).stderr)
+            assert error["code"] == "invalid_argument"
+            assert error["details"][0]["type"] == "google.rpc.BadRequest"
+        status, error = get(f"http://{mock.addr}/v1/parcels/p-lost")
+        assert (status, error["message"]) == (404, "nobody has seen it")
+        status, error = get(f"http://{mock.addr}/v1/parcels/p")
+        assert (status, error["details"][0]["fieldViolations"][0]["field"]) == (400, "id")
 
 
 def test_it_follows_its_files(folder):

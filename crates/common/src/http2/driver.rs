@@ -24,6 +24,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What is read before others on this thread get their turn.
 const TURN: usize = 256 * 1024;
 
+/// So much is written before all requests that came are served.
+const FULL: usize = 32 * 1024;
+
 /// Who serves the requests that come.
 pub(crate) trait Serve {
     fn serve(&mut self, connection: &Arc<Shared>, request: Accepted);
@@ -83,6 +86,13 @@ where
             read += bytes;
             for request in requests {
                 self.handler.serve(self.transport.connection(), request);
+                // Or calls would have to wait for room, each as a task.
+                if self.transport.connection().with(|c| c.output()) > FULL {
+                    if let Poll::Ready(Err(error)) = self.transport.poll_write(cx) {
+                        return Poll::Ready(Err(error));
+                    }
+                    self.transport.begin();
+                }
             }
         }
         // Behind all that can run, where waking ourselves would only be behind the next few.
@@ -133,7 +143,7 @@ where
             return this.poll_closing(cx);
         }
         let connection = this.transport.connection().clone();
-        connection.with(Connection::drive);
+        this.transport.begin();
         this.poll_timers(cx);
         loop {
             let read = this.poll_read(cx);

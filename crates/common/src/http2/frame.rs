@@ -73,6 +73,14 @@ impl Header {
     }
 }
 
+/// How many more bytes it takes until there is a whole frame, or what one begins with.
+pub(super) fn missing(begun: &[u8]) -> usize {
+    match begun.first_chunk() {
+        None => HEADER.saturating_sub(begun.len()),
+        Some(head) => (HEADER + Header::parse(head).length).saturating_sub(begun.len()),
+    }
+}
+
 /// Appends what a frame begins with.
 #[inline]
 pub(super) fn header(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, stream: u32) {

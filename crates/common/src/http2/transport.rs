@@ -1,6 +1,6 @@
 //! Moves a connection's bytes between its state and what carries them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,13 +9,18 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Connection;
+use super::frame;
 use super::handle::Shared;
 
 /// What is read at once.
 const READ: usize = 64 * 1024;
 
-/// A buffer that has grown beyond this is given back when it is empty.
-const KEEP: usize = 16 * 1024;
+/// A buffer that has grown beyond this is given back when it is empty, to be used by others.
+const KEEP: usize = 4 * 1024;
+
+/// How many buffers a thread keeps, and how long they may be.
+const SPARES: usize = 4;
+const SPARE: usize = 256 * 1024;
 
 /// What is read and thrown away of a peer that has been told that it is over.
 const FAREWELL: usize = 1 << 20;
@@ -23,6 +28,9 @@ const FAREWELL: usize = 1 << 20;
 thread_local! {
     /// What a thread's connections read to, one after the other: one that waits holds no buffer.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+
+    /// What they write from, while they do.
+    static SPARE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A connection and what carries it.
@@ -50,6 +58,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         Self { stream, connection, rest, writing, written: 0, shut: false, ignored: 0 }
     }
 
+    /// Begins to read and write.
+    pub(crate) fn begin(&self) {
+        self.connection.with(|connection| connection.drive(spare));
+    }
+
     /// Reads once, has the connection take it, and runs `then` with it. Gives how many bytes came;
     /// 0 is the end.
     pub(crate) fn poll_read<R>(
@@ -66,14 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             }
             let rest = &mut self.rest;
             let result = self.connection.with(|connection| {
-                if rest.is_empty() {
-                    let taken = connection.receive(read);
-                    rest.extend_from_slice(read.get(taken..).unwrap_or_default());
-                } else {
-                    rest.extend_from_slice(read);
-                    let taken = connection.receive(rest);
-                    rest.drain(..taken.min(rest.len()));
-                }
+                take(connection, rest, read);
                 then(connection)
             });
             if self.rest.is_empty() && self.rest.capacity() > KEEP {
@@ -91,11 +97,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             if rest.is_empty() {
                 self.written = 0;
                 self.writing.clear();
-                if self.writing.capacity() > KEEP {
-                    self.writing = Vec::new();
-                }
                 let buffer = &mut self.writing;
-                if !self.connection.with(|connection| connection.take_output(buffer, cx)) {
+                let rest = self.connection.with(|connection| {
+                    (!connection.take_output(buffer)).then(|| connection.rest(cx))
+                });
+                if let Some(rest) = rest {
+                    give_back(rest);
+                    if buffer.capacity() >= KEEP {
+                        give_back(std::mem::take(buffer));
+                    }
                     break;
                 }
                 continue;
@@ -140,4 +150,96 @@ fn with_buffer<R>(run: impl FnOnce(&mut [u8]) -> R) -> R {
         kept.set(buffer);
         result
     })
+}
+
+/// Has a connection take what was read, after what was left of what was read before.
+fn take(connection: &mut Connection, rest: &mut Vec<u8>, mut read: &[u8]) {
+    while !rest.is_empty() && !read.is_empty() {
+        let (missing, after) = read.split_at_checked(frame::missing(rest)).unwrap_or((read, &[]));
+        rest.extend_from_slice(missing);
+        let taken = connection.receive(rest);
+        rest.drain(..taken.min(rest.len()));
+        read = after;
+    }
+    if rest.is_empty() {
+        let taken = connection.receive(read);
+        rest.extend_from_slice(read.get(taken..).unwrap_or_default());
+    }
+}
+
+/// A buffer to write to, if there is one that nobody uses.
+fn spare() -> Vec<u8> {
+    SPARE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Leaves a buffer for others, if it is worth it.
+fn give_back(buffer: Vec<u8>) {
+    if (KEEP..SPARE).contains(&buffer.capacity()) {
+        SPARE_BUFFERS.with_borrow_mut(|spares| {
+            if spares.len() < SPARES {
+                spares.push(buffer);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::super::connection::{Config, Role};
+    use super::super::frame::{PREFACE, flag, kind};
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            role: Role::Server,
+            max_streams: 100,
+            max_headers: 16 * 1024,
+            stream_window: 1 << 20,
+            connection_window: 2 << 20,
+            send_buffer: 64 * 1024,
+        }
+    }
+
+    /// However the bytes are cut, the same frames come of them.
+    #[tokio::test]
+    async fn frames_come_in_pieces() {
+        for seed in 0..50 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut peer, stream) = duplex(1 << 20);
+            let mut transport = Transport::new(stream, Shared::new(Connection::new(config())));
+            let mut said = PREFACE.to_vec();
+            frame::settings(&mut said, &[]);
+            let pings: Vec<[u8; 8]> = (0..200_u64).map(u64::to_be_bytes).collect();
+            for ping in &pings {
+                frame::ping(&mut said, 0, *ping);
+                let noise = rng.usize(..3000);
+                frame::header(&mut said, noise, 99, 0, 0);
+                said.resize(said.len() + noise, 7);
+            }
+            let mut rest = &said[..];
+            let mut answered = Vec::new();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rng.usize(1..5000).min(rest.len()));
+                peer.write_all(piece).await.unwrap();
+                rest = after;
+                std::future::poll_fn(|cx| transport.poll_read(cx, |_| ())).await.unwrap().unwrap();
+                transport.connection().with(|connection| {
+                    let mut out = Vec::new();
+                    connection.take_output(&mut out);
+                    answered.extend_from_slice(&out);
+                });
+            }
+            assert!(transport.rest.is_empty());
+            let start = answered.len() - 17 * pings.len();
+            let (answers, _) = answered[start..].as_chunks::<17>();
+            assert_eq!(answers.len(), pings.len());
+            for (answer, ping) in answers.iter().zip(&pings) {
+                assert_eq!(answer[..9], [0, 0, 8, kind::PING, flag::ACK, 0, 0, 0, 0]);
+                assert_eq!(answer[9..], *ping);
+            }
+        }
+    }
 }

@@ -171,7 +171,7 @@ impl ServerSettings {
         env.optional("AHOY_MAX_CONNECTION_AGE", &mut self.max_connection_age)?;
         env.optional("AHOY_MAX_CONNECTION_AGE_GRACE", &mut self.max_connection_age_grace)?;
         env.optional("AHOY_DEFAULT_DEADLINE", &mut self.default_deadline)?;
-        env.set("AHOY_DOCS", "on or off", on_or_off, &mut self.docs)?;
+        env.set("AHOY_DOCS", "on or off", on, &mut self.docs)?;
         env.duration("AHOY_DRAIN_DELAY", &mut self.drain_delay)?;
         env.duration("AHOY_DRAIN_TIMEOUT", &mut self.drain_timeout)?;
         let rest = &mut self.rest;
@@ -300,14 +300,6 @@ fn runtime(value: &str) -> Option<Runtime> {
     match value {
         "per-core" => Some(Runtime::PerCore),
         "shared" => Some(Runtime::Shared),
-        _ => None,
-    }
-}
-
-fn on_or_off(value: &str) -> Option<bool> {
-    match value {
-        "on" | "true" => Some(true),
-        "off" | "false" => Some(false),
         _ => None,
     }
 }

@@ -27,6 +27,9 @@ use super::stream::{Half, Key, Stream, Streams, Whole, wait};
 /// How many streams that were reset are remembered: what the peer sent before it knew is no error.
 const REMEMBERED: usize = 256;
 
+/// A buffer that is smaller than this is not worth to be kept when there is another.
+const SMALL_OUTPUT: usize = 4 * 1024;
+
 /// What a PING says that asks for nothing but an answer.
 const ALIVE: [u8; 8] = *b"ahoy?  \n";
 
@@ -135,7 +138,8 @@ impl Connection {
             }
         }
         frame::settings(&mut out, &announced);
-        if let Some(more) = config.connection_window.checked_sub(INITIAL_WINDOW) {
+        let more = config.connection_window.saturating_sub(INITIAL_WINDOW);
+        if more > 0 {
             frame::window_update(&mut out, 0, more);
         }
         Self {
@@ -288,12 +292,10 @@ impl Connection {
             }
         }
         let Some(stream) = self.streams.get(key) else { return };
-        if !stream.holders.call
-            && !stream.holders.body
-            && let Some(mut stream) = self.streams.remove(key)
-        {
+        if !stream.holders.call && !stream.holders.body {
             let held = stream.lent + stream.received.bytes();
             stream.wake(&mut self.wakes);
+            self.streams.remove(key);
             self.give_back(held);
         }
     }
@@ -313,21 +315,37 @@ impl Connection {
         self.wakes.extend(self.driver.take());
     }
 
-    /// Who writes is about to look for what is to be written.
-    pub(crate) fn drive(&mut self) {
+    /// Who writes is about to look for what is to be written, and has a buffer for it.
+    pub(crate) fn drive(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
         self.driver = None;
+        if self.out.is_empty() && self.out.capacity() < SMALL_OUTPUT {
+            self.out = buffer();
+        }
     }
 
-    /// Gives what is to be written, in exchange for a buffer that is empty; `false`: nothing is,
-    /// and this waker is woken when something is.
-    pub(crate) fn take_output(&mut self, buffer: &mut Vec<u8>, cx: &Context<'_>) -> bool {
+    /// Gives what is to be written, in exchange for a buffer that is empty; `false`: nothing is.
+    pub(crate) fn take_output(&mut self, buffer: &mut Vec<u8>) -> bool {
         if self.out.is_empty() {
-            self.driver = Some(cx.waker().clone());
             return false;
         }
         std::mem::swap(&mut self.out, buffer);
         self.wake_waiting();
         true
+    }
+
+    /// Who writes is woken when there is something to write. Gives its buffer, if that is more
+    /// than a connection should keep that has nothing to say.
+    pub(crate) fn rest(&mut self, cx: &Context<'_>) -> Vec<u8> {
+        self.driver = Some(cx.waker().clone());
+        match self.out.capacity() < SMALL_OUTPUT {
+            true => Vec::new(),
+            false => std::mem::take(&mut self.out),
+        }
+    }
+
+    /// How many bytes are to be written.
+    pub(crate) fn output(&self) -> usize {
+        self.out.len()
     }
 
     /// Whether so much waits to be written that it is no time to read.

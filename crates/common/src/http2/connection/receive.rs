@@ -203,20 +203,24 @@ impl Connection {
             Wrong::Undecodable => Reason::COMPRESSION_ERROR,
             Wrong::Flood => Reason::ENHANCE_YOUR_CALM,
         })?;
-        match self.streams.find(id) {
-            Some(key) => self.more_headers(key, end_stream, head),
-            None if self.reset.contains(&id) => Ok(()),
-            None if self.is_server() => {
-                let request = head.request();
-                if let Ok((request, length)) = &request {
-                    let table = (before, self.decoder.changes());
-                    self.memo.read(block, table, request, *length);
-                }
-                self.request(id, end_stream, request)
-            }
-            None if self.is_idle(id) => Err(Reason::PROTOCOL_ERROR),
-            None => self.late(id),
+        if let Some(key) = self.streams.find(id) {
+            return self.more_headers(key, end_stream, head);
         }
+        if self.is_new(id) {
+            let request = head.request();
+            if let Ok((request, length)) = &request {
+                let table = (before, self.decoder.changes());
+                self.memo.read(block, table, request, *length);
+            }
+            return self.request(id, end_stream, request);
+        }
+        if self.reset.contains(&id) {
+            return Ok(());
+        }
+        if self.is_server() || self.is_idle(id) {
+            return Err(Reason::PROTOCOL_ERROR);
+        }
+        self.late(id)
     }
 
     /// Whether the stream is one that a client may open now: they are opened in order (section
@@ -232,9 +236,6 @@ impl Connection {
         end_stream: bool,
         head: Checked<Request<()>>,
     ) -> Result<(), Reason> {
-        if !self.is_new(id) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
         self.last = id;
         if let Leaving::After(_) = self.leaving {
             // It was told that this one would not be seen.
@@ -368,6 +369,7 @@ impl Connection {
         if head.has(flag::ACK) {
             return if payload.is_empty() { Ok(()) } else { Err(Reason::FRAME_SIZE_ERROR) };
         }
+        let mut window = self.peer.initial_window;
         for setting in settings::parse(payload, !self.is_server()) {
             match setting? {
                 Setting::TableSize(size) => self.encoder.resize(size as usize),
@@ -376,18 +378,27 @@ impl Connection {
                     self.let_all_open();
                 }
                 Setting::MaxPayload(most) => self.peer.max_payload = most as usize,
-                Setting::InitialWindow(size) => {
-                    let by = i64::from(size) - i64::from(self.peer.initial_window);
-                    self.peer.initial_window = size;
-                    for stream in self.streams.iter_mut() {
-                        stream.send_window.change(by)?;
-                        self.wakes.extend(stream.sender.take_if(|_| by > 0));
-                    }
-                }
+                Setting::InitialWindow(size) => window = size,
             }
         }
+        self.resize_windows(window)?;
         frame::settings_ack(&mut self.out);
         Ok(())
+    }
+
+    /// The peer changes what may be sent on each stream (section 6.9.2).
+    fn resize_windows(&mut self, size: u32) -> Result<(), Reason> {
+        let by = i64::from(size) - i64::from(self.peer.initial_window);
+        self.peer.initial_window = size;
+        if by == 0 || self.streams.len() == 0 {
+            return Ok(());
+        }
+        for stream in self.streams.iter_mut() {
+            stream.send_window.change(by)?;
+            self.wakes.extend(stream.sender.take_if(|_| by > 0));
+        }
+        // A small frame that is much work.
+        self.budget.spend()
     }
 
     fn ping(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {

@@ -26,7 +26,7 @@ fn cx() -> Context<'static> {
 /// What a connection has to say.
 fn said(connection: &mut Connection) -> Vec<u8> {
     let mut out = Vec::new();
-    connection.take_output(&mut out, &cx());
+    connection.take_output(&mut out);
     out
 }
 
@@ -350,6 +350,21 @@ fn the_peer_s_limit_of_streams_is_kept() {
     assert!(matches!(open(&mut pair.client), Opening::Full));
     pair.client.drop_body(keys[7]);
     assert!(matches!(open(&mut pair.client), Opening::Open(_)));
+}
+
+/// A frame of a few bytes changes the window of each stream.
+#[test]
+fn a_flood_of_changes_of_the_window_ends_the_connection() {
+    let mut pair = Pair::new();
+    pair.open(false);
+    pair.talk();
+    for size in 0..5000 {
+        let mut settings = Vec::new();
+        frame::settings(&mut settings, &[(settings::id::INITIAL_WINDOW_SIZE, size)]);
+        pair.up.give(&settings, &mut pair.server);
+        said(&mut pair.server);
+    }
+    assert_eq!(pair.server.ended, Some(Error::GoAway(Reason::ENHANCE_YOUR_CALM, By::Us)));
 }
 
 /// Frames of noise, or good ones with noise in between and bits changed.

@@ -39,6 +39,6 @@ mod tests {
         trailers.append("x-many", "a".parse().unwrap());
         trailers.append("x-many", "b".parse().unwrap());
         let frame = frame(&trailers);
-        assert_eq!(frame, &b"\x80\0\0\0\x2agrpc-status: 0\r\nx-many: a\r\nx-many: b\r\n"[..]);
+        assert_eq!(frame, &b"\x80\0\0\0\x26grpc-status: 0\r\nx-many: a\r\nx-many: b\r\n"[..]);
     }
 }

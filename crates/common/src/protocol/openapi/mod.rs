@@ -11,6 +11,7 @@ mod failure;
 mod operation;
 mod path;
 mod query;
+mod rules;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -154,12 +154,7 @@ impl Writer<'_> {
         if super::behavior::is_deprecated(&field.options()) {
             shown.insert("deprecated".into(), true.into());
         }
-        let schema = self.schemas.text(field);
-        let schema = match field.is_list() {
-            true => json!({ "type": "array", "items": schema }),
-            false => schema,
-        };
-        shown.insert("schema".into(), schema);
+        shown.insert("schema".into(), self.schemas.text(field));
         if let Some(value) = example.and_then(|example| at(example, &parameter.name)) {
             shown.insert("example".into(), value.clone());
         }

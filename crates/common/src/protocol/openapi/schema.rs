@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::behavior::{Behavior, behaviors, is_deprecated};
 use super::comments::Comments;
-use super::well_known;
+use super::{rules, well_known};
 use crate::protocol::rest::RestSettings;
 
 /// The decimals of an `int64`, whose JSON is a string.
@@ -178,9 +178,9 @@ impl<'a> Schemas<'a> {
         self.annotate(schema, field)
     }
 
-    /// One value of a field that a path or a query holds as text.
+    /// A field that a path or a query holds as text, without what is said of it.
     pub(super) fn text(&mut self, field: &FieldDescriptor) -> Value {
-        match field.kind() {
+        let value = match field.kind() {
             // Text has no null: a wrapper is what it wraps.
             Kind::Message(wrapper) if wrapper.full_name().ends_with("Value") => {
                 match wrapper.get_field(1) {
@@ -189,7 +189,15 @@ impl<'a> Schemas<'a> {
                 }
             }
             kind => self.value(&kind),
+        };
+        let mut schema = match field.is_list() {
+            true => json!({ "type": "array", "items": value }),
+            false => value,
+        };
+        if let Some(schema) = schema.as_object_mut() {
+            rules::constrain(schema, field);
         }
+        schema
     }
 
     /// One value of this kind.
@@ -222,6 +230,7 @@ impl<'a> Schemas<'a> {
 
     fn annotate(&self, schema: Value, field: &FieldDescriptor) -> Value {
         let Value::Object(mut schema) = schema else { return schema };
+        rules::constrain(&mut schema, field);
         describe(&mut schema, self.description(field));
         if is_deprecated(&field.options()) {
             schema.insert("deprecated".into(), true.into());
@@ -301,7 +310,9 @@ pub(super) fn map_entry(field: &FieldDescriptor) -> Option<(FieldDescriptor, Fie
 }
 
 pub(super) fn is_required(field: &FieldDescriptor) -> bool {
-    field.is_required() || behaviors(field).contains(&Behavior::Required)
+    field.is_required()
+        || behaviors(field).contains(&Behavior::Required)
+        || rules::is_required(field)
 }
 
 /// The oneof that the contract has written; `optional` makes one of its own.

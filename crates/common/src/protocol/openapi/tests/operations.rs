@@ -19,6 +19,7 @@ fn ids_are_those_of_the_contract() {
     assert_eq!(
         ids,
         [
+            "LibraryService_AddShelf",
             "LibraryService_DeleteBook",
             "LibraryService_Download",
             "LibraryService_GetBook",

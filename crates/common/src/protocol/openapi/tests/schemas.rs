@@ -101,3 +101,38 @@ fn of_a_oneof_one_is_set() {
         })
     );
 }
+
+#[test]
+fn rules_are_keywords() {
+    let document = library();
+    let parameters = document["paths"]["/v1/shelves:add"]["get"]["parameters"].as_array().unwrap();
+    let shelf = schema("library.v1.Shelf");
+    assert_eq!(shelf["required"], json!(["name"]));
+    for (name, expected) in [
+        (
+            "name",
+            json!({ "type": "string", "minLength": 2, "maxLength": 9, "pattern": "^[a-z]+$" }),
+        ),
+        (
+            "floor",
+            json!({ "type": "integer", "format": "int32", "minimum": -1, "exclusiveMaximum": 10 }),
+        ),
+        ("weight", json!({ "type": "string", "format": "int64", "pattern": schema::INT64 })),
+        (
+            "links",
+            json!({
+                "type": "array",
+                "items": { "type": "string", "format": "uri" },
+                "maxItems": 3,
+                "uniqueItems": true,
+            }),
+        ),
+        ("colour", json!({ "type": "string", "enum": ["red", "blue"] })),
+        ("note", json!({ "type": "string" })),
+    ] {
+        assert_eq!(shelf["properties"][name], expected, "{name}");
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        assert_eq!(parameter["schema"], expected, "{name}");
+    }
+    assert_eq!(shelf["properties"]["width"]["exclusiveMinimum"], 0.5);
+}
