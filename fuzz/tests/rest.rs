@@ -5,8 +5,8 @@
 #[test]
 fn templates_are_read_as_written_or_refused_by_place() {
     const PARTS: [&str; 16] = [
-        "/", "/", "/", "a", "b.c", "*", "**", "{", "}", "{d}", "{e=*}", "{f=a/**}", "=", ":", "%2F",
-        "é",
+        "/", "/", "/", "a", "b.c", "*", "**", "{", "}", "{d}", "{e=*}", "{f=a/**}", "=", ":",
+        "%2F", "é",
     ];
     let base = fastrand::u64(..);
     for seed in (0..20_000).map(|n| base.wrapping_add(n)) {

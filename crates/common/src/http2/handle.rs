@@ -215,7 +215,7 @@ impl http_body::Body for Body {
         match &mut self.0 {
             State::Whole(whole) => Poll::Ready(match whole.data.take() {
                 Some(data) => Some(Ok(Frame::data(data))),
-                None => whole.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
+                None => whole.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))),
             }),
             State::Stream { connection, key, ended } => connection.with(|connection| {
                 let polled = connection.poll_body(*key, cx);

@@ -58,7 +58,7 @@ pub(super) struct Stream {
     pub(super) reader: Option<Waker>,
     pub(super) response: Option<Response<()>>,
     pub(super) received: Received,
-    pub(super) trailers: Option<HeaderMap>,
+    pub(super) trailers: Option<Box<HeaderMap>>,
     /// How much data is still to come, if the head said so.
     pub(super) length: Option<u64>,
     /// Data that was handed out with the head, and counts until the end as not used up.
@@ -116,7 +116,8 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) data: Option<Bytes>,
-    pub(crate) trailers: Option<HeaderMap>,
+    /// On the heap, so that bodies are small: they are moved through all layers.
+    pub(crate) trailers: Option<Box<HeaderMap>>,
 }
 
 /// Remembers who waits. A waker that is replaced is woken rather than dropped, since with it might

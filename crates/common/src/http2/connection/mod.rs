@@ -5,6 +5,8 @@ mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod violations;
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -212,7 +214,7 @@ impl Connection {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if stream.receiving == Half::Closed {
-            return Poll::Ready(stream.trailers.take().map(|map| Ok(Frame::trailers(map))));
+            return Poll::Ready(stream.trailers.take().map(|map| Ok(Frame::trailers(*map))));
         }
         if let Some(error) = &stream.error {
             return Poll::Ready(Some(Err(error.clone())));

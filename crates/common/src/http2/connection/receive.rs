@@ -300,7 +300,7 @@ impl Connection {
             }
             Half::Open => match head.trailers() {
                 Ok(trailers) => {
-                    stream.trailers = Some(trailers);
+                    stream.trailers = Some(Box::new(trailers));
                     Ok(Half::Closed)
                 }
                 Err(_) => Err(Reason::PROTOCOL_ERROR),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use super::*;
 use crate::http2::frame::kind;
 
-fn config(role: Role) -> Config {
+pub(super) fn config(role: Role) -> Config {
     Config {
         role,
         max_streams: 100,
@@ -24,7 +24,7 @@ fn cx() -> Context<'static> {
 }
 
 /// What a connection has to say.
-fn said(connection: &mut Connection) -> Vec<u8> {
+pub(super) fn said(connection: &mut Connection) -> Vec<u8> {
     let mut out = Vec::new();
     connection.take_output(&mut out);
     out
