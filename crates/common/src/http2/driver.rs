@@ -102,7 +102,7 @@ where
 
     /// Looks at the clocks.
     fn poll_timers(&mut self, cx: &mut Context<'_>) {
-        let connection = self.transport.connection();
+        let connection = self.transport.connection().clone();
         if let Some(last_words) = &mut self.last_words
             && last_words.as_mut().poll(cx).is_ready()
         {
@@ -110,7 +110,7 @@ where
             connection.with(Connection::leave);
         }
         if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll_lost(connection, cx).is_ready()
+            && keepalive.poll_lost(&connection, || self.transport.is_stuck(), cx).is_ready()
         {
             self.keepalive = None;
             tracing::debug!("connection ended: no answer to a ping");
