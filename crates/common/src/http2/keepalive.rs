@@ -27,11 +27,18 @@ impl KeepAlive {
     }
 
     /// Resolves when the peer was asked and nothing has come from it since: any whole frame is a
-    /// sign of life, as single bytes are not.
-    pub(crate) fn poll_lost(&mut self, connection: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+    /// sign of life, as single bytes are not. One that takes nothing of what is written to it is
+    /// lost whatever it says; `is_stuck` tells.
+    pub(crate) fn poll_lost(
+        &mut self,
+        connection: &Shared,
+        mut is_stuck: impl FnMut() -> bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
-            let wait = connection.with(|connection| self.look(connection));
+            let stuck = is_stuck();
+            let wait = connection.with(|connection| self.look(connection, stuck));
             let Some(wait) = wait else { return Poll::Ready(()) };
             let now = Instant::now();
             // A longer time than there is does not end.
@@ -41,8 +48,8 @@ impl KeepAlive {
     }
 
     /// How long to wait now; `None`: it was in vain.
-    fn look(&mut self, connection: &mut Connection) -> Option<Duration> {
-        let heard = connection.heard();
+    fn look(&mut self, connection: &mut Connection, stuck: bool) -> Option<Duration> {
+        let heard = connection.heard() && !stuck;
         if heard || (!self.idle && connection.open() == 0) {
             self.asked = false;
             return Some(self.interval);

@@ -42,6 +42,8 @@ pub(crate) struct Transport<S> {
     rest: Vec<u8>,
     writing: Vec<u8>,
     written: usize,
+    /// Whether the peer has taken something since this was asked last.
+    progress: bool,
     shut: bool,
     ignored: usize,
 }
@@ -50,12 +52,27 @@ impl<S> Transport<S> {
     pub(crate) fn connection(&self) -> &Arc<Shared> {
         &self.connection
     }
+
+    /// Whether the peer has taken nothing, of what there is, since this was asked last.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        let progress = std::mem::take(&mut self.progress);
+        self.written < self.writing.len() && !progress
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(crate) fn new(stream: S, connection: Arc<Shared>) -> Self {
         let (rest, writing) = (Vec::new(), Vec::new());
-        Self { stream, connection, rest, writing, written: 0, shut: false, ignored: 0 }
+        Self {
+            stream,
+            connection,
+            rest,
+            writing,
+            written: 0,
+            progress: false,
+            shut: false,
+            ignored: 0,
+        }
     }
 
     /// Begins to read and write.
@@ -114,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.written += written,
             }
+            self.progress = true;
             wrote = true;
         }
         // TLS holds on to what its peer has not taken.
