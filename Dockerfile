@@ -12,6 +12,7 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
       src=$(dirname "$manifest")/src && mkdir -p "$src" \
       && echo '//! Empty.' >"$src/lib.rs" && echo 'fn main() {}' >"$src/main.rs" || exit; \
     done \
+ && rm crates/examples/src/main.rs \
  && mkdir -p proto tests/it && touch proto/lib.rs tests/it/main.rs && echo 'fn main() {}' >build.rs
 
 FROM rust:1-slim-bookworm AS builder

@@ -109,8 +109,9 @@ where
             self.last_words = None;
             connection.with(Connection::leave);
         }
+        let transport = &mut self.transport;
         if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll_lost(&connection, || self.transport.is_stuck(), cx).is_ready()
+            && keepalive.poll_lost(&connection, || transport.is_stuck(), cx).is_ready()
         {
             self.keepalive = None;
             tracing::debug!("connection ended: no answer to a ping");
@@ -185,5 +186,44 @@ impl<S, H> Drop for Driver<S, H> {
         // Cut: its streams end with it.
         let lost = Error::Lost("the connection was cut".to_owned());
         self.transport.connection().with(|connection| connection.end(lost));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
+
+    use super::super::connection::{Config, Role};
+    use super::super::frame;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_peer_that_speaks_but_never_reads_is_lost() {
+        let (mut peer, stream) = duplex(1024);
+        let connection = Shared::new(Connection::new(Config {
+            role: Role::Server,
+            max_streams: 1,
+            max_headers: 1024,
+            stream_window: 1 << 16,
+            connection_window: 1 << 16,
+            send_buffer: 1 << 20,
+        }));
+        let moment = Duration::from_millis(20);
+        let keepalive = Some(KeepAlive::new(moment, moment, true));
+        let driver = tokio::spawn(Driver::new(stream, connection, NoRequests, keepalive));
+        let mut said = frame::PREFACE.to_vec();
+        frame::settings(&mut said, &[]);
+        // More answers than the line holds, and then what asks for none.
+        (0..100).for_each(|_| frame::ping(&mut said, 0, [7; 8]));
+        peer.write_all(&said).await.unwrap();
+        let mut unknown = Vec::new();
+        frame::header(&mut unknown, 0, 0x77, 0, 0);
+        let speaking = async { while peer.write_all(&unknown).await.is_ok() {} };
+        timeout(PATIENCE, speaking).await.unwrap();
+        driver.await.unwrap().unwrap();
     }
 }

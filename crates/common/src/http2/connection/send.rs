@@ -13,6 +13,9 @@ use crate::http2::stream::Whole;
 /// A frame of data is not made smaller than this for lack of room: it can wait for more.
 const WORTHWHILE: usize = 4 * 1024;
 
+/// The buffer that a connection begins with to write much.
+const AT_ONCE: usize = 128 * 1024;
+
 /// What is to be sent next on a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
@@ -99,6 +102,10 @@ impl Connection {
             if ends {
                 return Poll::Ready(Ok(self.sent_all(key)));
             }
+        }
+        // All at once, rather than to grow to it step by step.
+        if next.data.len() >= WORTHWHILE && out.capacity() < limit {
+            out.reserve(limit.min(AT_ONCE).saturating_sub(out.len()));
         }
         let mut full = false;
         while !next.data.is_empty() {
