@@ -31,3 +31,7 @@ compose:
 # Side by side with peers, on this machine; prints ratios.
 bench *args:
     cargo run --release --package bench -- {{ args }}
+
+# A fuzz target, as long as it is let; needs a nightly toolchain and `cargo install cargo-fuzz`.
+fuzz target *args:
+    cargo +nightly fuzz run --features libfuzzer {{ target }} {{ args }}

@@ -1,4 +1,5 @@
 //! The program that protobuf's conformance runner starts, started as the runner does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -349,7 +349,7 @@ mod tests {
             logged(&[("AHOY_LOG_FORMAT", "json")], || info!(service = "caller", "listening"));
         let line: Value = serde_json::from_str(&text).unwrap();
         let keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["level", "message", "service", "target", "timestamp"]);
+        assert_eq!(keys, ["timestamp", "level", "service", "target", "message"]);
         assert_eq!(line["service"], "caller");
     }
 

@@ -64,6 +64,16 @@ fn of_a_oneof_the_last_counts() {
 }
 
 #[test]
+fn what_is_replaced_has_to_be_right_too() {
+    // barter: a message that ends within a field, then cash.
+    assert!(from_wire(ORDER, &[0x32, 1, 0x0a, 0x38, 1]).is_err());
+    // by_name: an unknown value of a closed enum, then a tag that no field has.
+    assert!(from_wire(LEGACY, &[0x4a, 4, 0x10, 9, 0x07, 0]).is_err());
+    // card_number: no UTF-8, then cash.
+    assert!(from_wire(ORDER, &[0x2a, 1, 0xff, 0x38, 1]).is_err());
+}
+
+#[test]
 fn of_a_key_the_last_entry_counts() {
     assert_eq!(
         merged(

@@ -353,6 +353,7 @@ async fn the_access_log_has_a_line_a_call_and_begins_a_trace() {
         json!({
             "method": "hello.v1.HelloService/SayHello",
             "status": "OK",
+            "protocol": "grpc",
             "request_messages": 1,
             "request_bytes": 3,
             "response_messages": 1,

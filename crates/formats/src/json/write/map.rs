@@ -78,15 +78,19 @@ impl<'a> Writer<'a, '_> {
         };
         self.write_key(fields.key.kind, key)?;
         let value = fields.value;
-        if !wire::same_tag(&mut entry, value.tag) {
-            self.absent_value(value).map_err(|stop| in_entry(stop, key, fields.key.kind))?;
-        } else if !self.value(value, &mut entry).map_err(|s| in_entry(s, key, fields.key.kind))? {
+        let known = if wire::same_tag(&mut entry, value.tag) {
+            self.value(value, &mut entry)
+        } else {
+            self.absent_value(value).map(|()| true)
+        };
+        let known = known.map_err(|stop| in_entry(stop, key, fields.key.kind))?;
+        if !entry.is_empty() {
+            return Err(Stop::Scattered);
+        }
+        if !known {
             // A closed enum's unknown value makes the entry an unknown field.
             self.out.truncate(mark);
             return Ok(());
-        }
-        if !entry.is_empty() {
-            return Err(Stop::Scattered);
         }
         self.out.push(b',');
         self.keys.push(self.walk.hash(key));

@@ -58,7 +58,7 @@ pub fn from_wire(
     options: &WriteOptions,
     out: &mut Vec<u8>,
 ) -> Result<(), WireError> {
-    run(message.tables(), wire, options, out, |writer| writer.message(message.id(), &[wire]))
+    run(message, wire, options, out, |writer| writer.message(message.id(), &[wire]))
 }
 
 /// Appends one field's value as JSON, its default if there is none; `wire` is the whole message.
@@ -71,11 +71,11 @@ pub fn field_from_wire(
     options: &WriteOptions,
     out: &mut Vec<u8>,
 ) -> Result<(), WireError> {
-    run(field.parent().tables(), wire, options, out, |writer| writer.only(field, wire))
+    run(field.parent(), wire, options, out, |writer| writer.only(field, wire))
 }
 
 fn run<'a>(
-    tables: &'a Tables,
+    message: &'a Message,
     wire: &'a [u8],
     options: &'a WriteOptions,
     out: &mut Vec<u8>,
@@ -84,20 +84,23 @@ fn run<'a>(
     let start = out.len();
     // Names and quotes take about as much as the values; whatever it is, it grows from there.
     make_room(out, (wire.len() * 2 + 16).min(options.max_bytes));
-    let mut failed = None;
-    for scattered in [false, true] {
-        match write(&mut Writer::new(tables, wire, options, out, scattered)) {
-            Ok(()) => return Ok(()),
-            Err(Stop::Scattered) => {}
-            Err(Stop::Failed(error)) => {
-                failed = Some(error);
-                break;
-            }
-        }
+    let tables = message.tables();
+    let mut done = write(&mut Writer::new(tables, wire, options, out, false));
+    if let Err(Stop::Scattered) = done {
         out.truncate(start);
+        // Parts that others replace are not written, but they have to be right, too.
+        done = match wire::check(message, wire) {
+            Ok(()) => write(&mut Writer::new(tables, wire, options, out, true)),
+            Err(error) => Err(error.into()),
+        };
     }
-    out.truncate(start);
-    Err(failed.unwrap_or_else(|| WireError::new(0, "its fields cannot be brought together")))
+    done.map_err(|stop| {
+        out.truncate(start);
+        match stop {
+            Stop::Failed(error) => error,
+            Stop::Scattered => WireError::new(0, "its fields cannot be brought together"),
+        }
+    })
 }
 
 struct Writer<'a, 'o> {
