@@ -109,9 +109,8 @@ where
             self.last_words = None;
             connection.with(Connection::leave);
         }
-        let transport = &mut self.transport;
         if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll_lost(&connection, || transport.is_stuck(), cx).is_ready()
+            && keepalive.poll_lost(&connection, || self.transport.is_stuck(), cx).is_ready()
         {
             self.keepalive = None;
             tracing::debug!("connection ended: no answer to a ping");

@@ -27,8 +27,8 @@ impl KeepAlive {
     }
 
     /// Resolves when the peer was asked and nothing has come from it since: any whole frame is a
-    /// sign of life, as single bytes are not. One that takes nothing of what is written to it is
-    /// lost whatever it says; `is_stuck` tells.
+    /// sign of life, as single bytes are not, and neither are frames of a peer that takes nothing
+    /// of what it asked for. `is_stuck` says whether it has taken nothing since the last time.
     pub(crate) fn poll_lost(
         &mut self,
         connection: &Shared,

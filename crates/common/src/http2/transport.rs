@@ -42,8 +42,10 @@ pub(crate) struct Transport<S> {
     rest: Vec<u8>,
     writing: Vec<u8>,
     written: usize,
-    /// Whether the peer has taken something since this was asked last.
-    progress: bool,
+    /// Whether the peer has to take something before more is written.
+    waits: bool,
+    /// Whether it has taken something since this was asked last.
+    advanced: bool,
     shut: bool,
     ignored: usize,
 }
@@ -52,24 +54,18 @@ impl<S> Transport<S> {
     pub(crate) fn connection(&self) -> &Arc<Shared> {
         &self.connection
     }
-
-    /// Whether the peer has taken nothing, of what there is, since this was asked last.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        let progress = std::mem::take(&mut self.progress);
-        self.written < self.writing.len() && !progress
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(crate) fn new(stream: S, connection: Arc<Shared>) -> Self {
-        let (rest, writing) = (Vec::new(), Vec::new());
         Self {
             stream,
             connection,
-            rest,
-            writing,
+            rest: Vec::new(),
+            writing: Vec::new(),
             written: 0,
-            progress: false,
+            waits: false,
+            advanced: false,
             shut: false,
             ignored: 0,
         }
@@ -127,15 +123,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 }
                 continue;
             }
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            self.waits = polled.is_pending();
+            match ready!(polled)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.written += written,
             }
-            self.progress = true;
+            self.advanced = true;
             wrote = true;
         }
         // TLS holds on to what its peer has not taken.
         if wrote { Pin::new(&mut self.stream).poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Whether the peer has to take something, and has taken nothing since this was asked last.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        !std::mem::take(&mut self.advanced) && self.waits
     }
 
     /// Writes what is left and hangs up, when the peer has: closed with bytes unread a connection
