@@ -72,7 +72,7 @@ impl<S> Layer<S> for CorsLayer {
     }
 }
 
-/// Tells browsers which pages may call. See the [module](self).
+/// Tells browsers which pages may call.
 #[derive(Clone, Debug)]
 pub struct Cors<S> {
     inner: S,
