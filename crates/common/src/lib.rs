@@ -11,6 +11,7 @@ pub mod body;
 pub mod client;
 pub mod context;
 mod env;
+mod farewell;
 mod http2;
 pub mod layers;
 pub mod protocol;

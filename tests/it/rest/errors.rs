@@ -85,6 +85,24 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_sees_why_it_was_refused() {
+    within(async {
+        let server = greeter(settings()).await;
+        let head = "POST /v1/hello HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+            content-length: 5000000\r\n\r\n";
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&[b' '; 5_000_000]).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_code_has_its_http_code() {
     within(async {
         let hello = Scripted::default().say_hello(|request| async move {

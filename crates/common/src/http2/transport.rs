@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::Connection;
 use super::frame;
 use super::handle::Shared;
+use crate::farewell::Farewell;
 
 /// What is read at once.
 const READ: usize = 64 * 1024;
@@ -21,9 +22,6 @@ const KEEP: usize = 4 * 1024;
 /// How many buffers a thread keeps, and how long they may be.
 const SPARES: usize = 4;
 const SPARE: usize = 256 * 1024;
-
-/// What is read and thrown away of a peer that has been told that it is over.
-const FAREWELL: usize = 1 << 20;
 
 thread_local! {
     /// What a thread's connections read to, one after the other: one that waits holds no buffer.
@@ -47,7 +45,7 @@ pub(crate) struct Transport<S> {
     /// Whether it has taken something since this was asked last.
     advanced: bool,
     shut: bool,
-    ignored: usize,
+    farewell: Farewell,
 }
 
 impl<S> Transport<S> {
@@ -67,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             waits: false,
             advanced: false,
             shut: false,
-            ignored: 0,
+            farewell: Farewell::default(),
         }
     }
 
@@ -149,17 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
             self.shut = true;
         }
-        with_buffer(|buffer| {
-            while self.ignored < FAREWELL {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-                if buffer.filled().is_empty() {
-                    break;
-                }
-                self.ignored += buffer.filled().len();
-            }
-            Poll::Ready(Ok(()))
-        })
+        self.farewell.poll(&mut self.stream, cx)
     }
 }
 

@@ -1,12 +1,12 @@
 //! One connection, from its first byte to its last.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -18,6 +18,7 @@ use super::io::{Io, Version, sniff};
 use super::lifecycle::Phase;
 use crate::BoxError;
 use crate::context::Peer;
+use crate::farewell::Farewell;
 use crate::stack;
 
 /// A connection that is drained before it has said what it speaks gets this long to say it.
@@ -96,12 +97,11 @@ async fn open(
     Ok((version, io, Arc::new(Peer { addr, certificates })))
 }
 
-/// Closes a connection only when the peer has closed its end: closed with bytes unread it would be
-/// reset, and the reset overtakes the alert that says why the peer is turned away.
+/// Closes a connection behind the alert that says why the peer is turned away.
 async fn hang_up(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
-    let mut rest = [0; 1024];
-    while let Ok(1..) = stream.read(&mut rest).await {}
+    let mut farewell = Farewell::default();
+    let _ = poll_fn(|cx| farewell.poll(&mut stream, cx)).await;
 }
 
 /// Polls the connection, asks it to end when its server drains or its age is reached, and cuts it

@@ -19,17 +19,19 @@ use hyper::server::conn::http1::{Builder, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 use tower::Service as _;
 
 use super::request::RequestBody;
 use super::settings::ServerSettings;
 use crate::BoxError;
+use crate::farewell::Farewell;
 use crate::layers::deadline;
 use crate::protocol::edge::Takeover;
 use crate::stack::{Inbound, InboundBody};
 
-/// After its deadline a call has this long to tell its client so.
+/// After its deadline a call has this long to tell its client so, and a client whose connection is
+/// over has it to hang up.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A connection, until it ends or is taken over.
@@ -58,7 +60,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(settings.handshake_timeout)
         .max_buf_size((settings.max_header_bytes as usize).max(8 * 1024));
-    let io = TokioIo::new(Watched { io, bound: bound.clone() });
+    let io = TokioIo::new(Watched { io, bound: bound.clone(), end: None });
     let connection = builder.serve_connection(io, service).with_upgrades();
     (Serving { connection, bound, sleep: None }, takeover)
 }
@@ -218,6 +220,8 @@ impl<B: Body<Data = Bytes>> Body for Bounded<B> {
 pub(super) struct Watched<I> {
     io: I,
     bound: Bound,
+    /// From when our half is closed.
+    end: Option<(Farewell, Pin<Box<Sleep>>)>,
 }
 
 impl<I> Watched<I> {
@@ -237,7 +241,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -266,6 +270,16 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.end.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        }
+        // An answer may have been given before all of its request had come.
+        let (farewell, sleep) =
+            this.end.get_or_insert_with(|| (Farewell::default(), Box::pin(sleep(LAST_WORDS))));
+        if sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        farewell.poll(&mut this.io, cx)
     }
 }
