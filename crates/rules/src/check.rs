@@ -7,9 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost_reflect::{DynamicMessage, MapKey, ReflectMessage, Value};
 
-use crate::declared::{self, FieldRules, Ignore, NumberRules, TimestampRules, TypeRules};
+use crate::declared;
 use crate::expression::Expression;
 use crate::plan::{FieldPlan, Plan};
+use crate::rule::{FieldRules, Ignore, NumberRules, TimestampRules, TypeRules};
 use crate::{MAX_VIOLATIONS, Rules, Violation, text, wkt};
 
 /// Where in a message a value is; a path is only written out when something is wrong there.

@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::declared::WellKnown;
+use crate::rule::WellKnown;
 
 /// The rule's name, and what it asks for in words.
 pub(crate) fn named(form: WellKnown) -> (&'static str, &'static str) {

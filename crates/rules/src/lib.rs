@@ -13,6 +13,7 @@ mod expression;
 mod formats;
 mod plan;
 mod range;
+mod rule;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,11 +24,11 @@ use std::fmt;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
 
-pub use declared::{
+pub use range::{Lower, Range, Upper};
+pub use rule::{
     AnyRules, BytesRules, EnumRules, FieldRules, Ignore, MaskRules, MessageRules, NumberRules,
     StringRules, TimestampRules, TypeRules, WellKnown,
 };
-pub use range::{Lower, Range, Upper};
 
 use plan::Plan;
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 
-use crate::declared::{self, FieldRules, Ignore, MessageRules};
+use crate::declared;
+use crate::rule::{FieldRules, Ignore, MessageRules};
 use crate::{RuleError, Rules};
 
 /// What to check of a message.

@@ -1,6 +1,6 @@
 //! Checks texts and bytes.
 
-use crate::declared::{BytesRules, StringRules};
+use crate::rule::{BytesRules, StringRules};
 use crate::formats;
 
 type Lengths = (Option<u64>, Option<u64>, Option<u64>);

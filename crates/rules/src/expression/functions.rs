@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cel::Context;
 use cel::extractors::This;
 
-use crate::declared::WellKnown;
+use crate::rule::WellKnown;
 use crate::formats;
 
 /// Makes them known to an evaluation.
