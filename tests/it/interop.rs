@@ -9,7 +9,7 @@ use testkit::tls::TestCa;
 use crate::support::ANY_PORT;
 
 /// Every case, each bounded by its own limit.
-async fn every_case(endpoint: Endpoint) {
+pub(crate) async fn every_case(endpoint: Endpoint) {
     // The soaks' own limits are for measuring; here they only bound.
     let soak = Soak {
         iterations: 50,
@@ -35,13 +35,13 @@ fn the_soaks_are_among_the_cases() {
 }
 
 #[tokio::test]
-async fn every_case_passes() {
+pub(crate) async fn every_case_passes() {
     let server = transport::serve(ANY_PORT, None).await.unwrap();
     every_case(Endpoint::plain(server.addr())).await;
 }
 
 #[tokio::test]
-async fn every_case_passes_over_tls() {
+pub(crate) async fn every_case_passes_over_tls() {
     let ca = TestCa::new().unwrap();
     let files = ca.issue_server("interop", &["*.test.google.fr"]).unwrap();
     let server = transport::serve(ANY_PORT, Some(files)).await.unwrap();

@@ -1,5 +1,6 @@
 //! The one binary, `ahoy`: each subcommand is a module with its own arguments and its own way to run.
 
+mod agent;
 mod call;
 mod docs;
 mod folder;
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the example services, mocks contracts, and calls and tests any gRPC server.
+/// Runs the example services, stands beside services of any language, mocks contracts, and calls and tests any gRPC server.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy", version, propagate_version = true)]
 struct Cli {
@@ -26,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(serve::UpArgs),
+    Agent(agent::AgentArgs),
     Call(call::CallArgs),
     Health(health::HealthArgs),
     Docs(docs::DocsArgs),
@@ -38,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => args.run(),
+        Command::Agent(args) => args.run(),
         Command::Call(args) => call::main(args),
         Command::Health(args) => args.run(),
         Command::Docs(args) => args.run(),

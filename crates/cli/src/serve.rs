@@ -124,9 +124,9 @@ impl UpArgs {
 
 /// An admin port, or none.
 #[derive(Clone, Copy, Debug)]
-struct Admin(Option<SocketAddr>);
+pub(crate) struct Admin(pub(crate) Option<SocketAddr>);
 
-fn parse_admin(text: &str) -> Result<Admin, String> {
+pub(crate) fn parse_admin(text: &str) -> Result<Admin, String> {
     match text {
         "off" => Ok(Admin(None)),
         text => match text.parse() {

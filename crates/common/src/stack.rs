@@ -67,6 +67,10 @@ impl InboundParts {
         settings: &ServerSettings,
         per_message: bool,
     ) -> Self {
+        // Behind a forwarder nobody here holds a message.
+        let passing = router.forwards();
+        let max_message_bytes = if passing { usize::MAX } else { settings.max_message_bytes };
+        let limits = MessageLimitLayer::new(max_message_bytes);
         Self {
             cors: CorsLayer::new(settings.cors.clone()),
             edge,
@@ -74,9 +78,10 @@ impl InboundParts {
             telemetry,
             compression: InboundCompressionLayer::new()
                 .message_limit(settings.max_message_bytes)
-                .per_message(per_message),
+                .per_message(per_message)
+                .passing(passing),
             default_deadline: settings.default_deadline,
-            limits: MessageLimitLayer::new(settings.max_message_bytes).contracts(contracts),
+            limits: if passing { limits } else { limits.contracts(contracts) },
             validation,
         }
     }
@@ -104,23 +109,26 @@ pub(crate) fn inbound(parts: &InboundParts, peer: Arc<Peer>) -> Inbound {
         .service(parts.router.clone())
 }
 
-/// The stack of a channel.
+/// The stack of a channel; `passing`: of calls that were made elsewhere, whose messages nobody
+/// here holds.
 pub(crate) fn outbound(
     settings: &ChannelSettings,
     telemetry: ClientTelemetryLayer,
     call: Call,
+    passing: bool,
 ) -> Outbound {
-    let mut compression = OutboundCompressionLayer::new().message_limit(settings.max_message_bytes);
-    if let Some(encoding) = settings.send_compressed {
-        compression = compression.send(Some(encoding));
-    }
+    let compression = OutboundCompressionLayer::new()
+        .message_limit(settings.max_message_bytes)
+        .send(settings.send_compressed)
+        .passing(passing);
+    let max_message_bytes = if passing { usize::MAX } else { settings.max_message_bytes };
     ServiceBuilder::new()
         // Outside of all that reads messages, as on the way in.
         .layer(compression)
         // Inside of compression, so that it counts what the wire carries.
         .layer(telemetry)
         // What the caller would have to hold at once; inside of telemetry, which counts the end.
-        .layer(ResponseLimitLayer::new(settings.max_message_bytes))
+        .layer(ResponseLimitLayer::new(max_message_bytes))
         // Outside of all that can take long, connecting above all.
         .layer(DeadlineLayer::outbound(settings.default_deadline))
         .service(call)

@@ -1,7 +1,7 @@
 //! Checks texts and bytes.
 
-use crate::rule::{BytesRules, StringRules};
 use crate::formats;
+use crate::rule::{BytesRules, StringRules};
 
 type Lengths = (Option<u64>, Option<u64>, Option<u64>);
 

@@ -13,7 +13,6 @@ mod input;
 mod invoke;
 pub(crate) mod output;
 mod proto_text;
-mod reflect;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 #[cfg(test)]

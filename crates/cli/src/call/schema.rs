@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use ahoy::Channel;
+use ahoy::client::reflection::{Reflection, ReflectionError};
 use prost_reflect::{DescriptorPool, MessageDescriptor, ServiceDescriptor};
 use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
 
-use super::failure::Failure;
-use super::reflect::{ReflectError, Reflection};
+use super::failure::{Failure, code_name};
 use super::resolve::is_plumbing;
 
 /// Descriptors, and where more of them come from.
@@ -16,6 +17,8 @@ use super::resolve::is_plumbing;
 pub(crate) struct Schema {
     pool: DescriptorPool,
     reflection: Option<Reflection>,
+    /// Whom it asks.
+    address: String,
     services: Option<Vec<String>>,
     absent: HashSet<String>,
 }
@@ -25,7 +28,8 @@ impl Schema {
     pub(crate) fn reflected(channel: Channel, metadata: MetadataMap, address: &str) -> Self {
         Self {
             pool: DescriptorPool::new(),
-            reflection: Some(Reflection::new(channel, metadata, address)),
+            reflection: Some(Reflection::new(channel, metadata)),
+            address: address.to_owned(),
             services: None,
             absent: HashSet::new(),
         }
@@ -49,6 +53,7 @@ impl Schema {
         Ok(Self {
             pool: compiler.descriptor_pool(),
             reflection: None,
+            address: String::new(),
             services: None,
             absent: HashSet::new(),
         })
@@ -73,7 +78,10 @@ impl Schema {
             return Ok(services.clone());
         }
         let mut services = match &mut self.reflection {
-            Some(reflection) => reflection.services().await?,
+            Some(reflection) => {
+                let services = reflection.services().await;
+                services.map_err(|error| not_told(&self.address, error))?
+            }
             None => {
                 let mut names: Vec<_> =
                     self.pool.services().map(|service| service.full_name().to_owned()).collect();
@@ -99,8 +107,8 @@ impl Schema {
         }
         match reflection.load(symbol, &mut self.pool).await {
             Ok(()) if self.knows(symbol) => return Ok(true),
-            Ok(()) | Err(ReflectError::NotFound) => {}
-            Err(ReflectError::Failed(failure)) => return Err(failure),
+            Ok(()) | Err(ReflectionError::NotFound) => {}
+            Err(error) => return Err(not_told(&self.address, error)),
         }
         self.absent.insert(symbol.to_owned());
         Ok(false)
@@ -149,5 +157,27 @@ impl Schema {
             || self.pool.get_message_by_name(symbol).is_some()
             || self.pool.get_enum_by_name(symbol).is_some()
             || is_method().is_some()
+    }
+}
+
+/// What to tell a user to whom a server does not tell its contracts.
+fn not_told(address: &str, error: ReflectionError) -> Failure {
+    match error {
+        ReflectionError::NotOffered => Failure::failed(format!(
+            "{address} does not offer server reflection; give the types with --proto FILE"
+        )),
+        ReflectionError::Refused(status)
+            if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) =>
+        {
+            let message = format!("server reflection: {}", status.message());
+            let status = Box::new(Status::new(status.code(), message));
+            Failure::Status { status, details: Vec::new() }
+        }
+        ReflectionError::Refused(status) => Failure::failed(format!(
+            "server reflection of {address} failed: {} {}",
+            code_name(status.code()),
+            status.message()
+        )),
+        error => Failure::failed(format!("{address}: {error}")),
     }
 }

@@ -10,7 +10,9 @@
 
 mod backoff;
 mod connect;
+mod forward;
 mod pool;
+pub mod reflection;
 mod request;
 mod resolve;
 mod settings;
@@ -28,6 +30,7 @@ use http::{Request, Response};
 use tonic::Status;
 use tower::Service;
 
+pub use forward::Forward;
 pub use settings::ChannelSettings;
 pub use target::TargetError;
 pub use tls::ClientTls;
@@ -53,6 +56,7 @@ use upstream::Upstream;
 #[derive(Clone)]
 pub struct Channel {
     stack: Outbound,
+    telemetry: ClientTelemetryLayer,
     upstream: Arc<Upstream>,
 }
 
@@ -90,6 +94,14 @@ impl Channel {
     /// UNAVAILABLE, and why, when no endpoint can be reached.
     pub async fn connect(&self) -> Result<(), Status> {
         self.upstream.ready().await
+    }
+
+    /// Passes on calls that were made elsewhere, over the connections of this channel.
+    pub fn forward(&self) -> Forward {
+        let call = Call { upstream: self.upstream.clone(), keeps_authority: true };
+        let settings = &self.upstream.settings;
+        let stack = stack::outbound(settings, self.telemetry.clone(), call, true);
+        Forward { stack, target: self.upstream.target.text.clone() }
     }
 
     /// A channel that is told more.
@@ -158,8 +170,10 @@ impl ChannelBuilder {
             pools: (0..worker::SLOTS).map(|_| OnceLock::new()).collect(),
             settings: self.settings,
         });
+        let call = Call { upstream: upstream.clone(), keeps_authority: false };
         Ok(Channel {
-            stack: stack::outbound(&settings, telemetry, Call(upstream.clone())),
+            stack: stack::outbound(&settings, telemetry.clone(), call, false),
+            telemetry,
             upstream,
         })
     }

@@ -85,12 +85,12 @@ impl Target {
         self.authority.host().trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The URI of a call.
-    pub(super) fn uri(&self, call: &Uri) -> Result<Uri, http::Error> {
+    /// The URI of a call; without an authority of its own it has the target's.
+    pub(super) fn uri(&self, call: &Uri, own: Option<Authority>) -> Result<Uri, http::Error> {
         let path = call.path_and_query().cloned();
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
+        parts.authority = Some(own.unwrap_or_else(|| self.authority.clone()));
         parts.path_and_query = Some(path.unwrap_or(http::uri::PathAndQuery::from_static("/")));
         Ok(Uri::from_parts(parts)?)
     }

@@ -1,7 +1,7 @@
 //! The innermost service of a channel: sends a call on a connection of the current worker.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready as done};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -76,10 +76,6 @@ impl Upstream {
         mut body: OutgoingBody,
         mut caller: Caller,
     ) -> Response<UpstreamBody> {
-        match self.target.uri(&head.uri) {
-            Ok(uri) => head.uri = uri,
-            Err(error) => return fail(&Status::internal(format!("method name: {error}"))),
-        }
         let ours = HeaderValue::from_static(concat!("grpc-rust-ahoy/", env!("CARGO_PKG_VERSION")));
         head.headers.entry(USER_AGENT).or_insert(ours);
         let pool = self.pool();
@@ -171,7 +167,11 @@ fn fail(status: &Status) -> Response<UpstreamBody> {
 
 /// The service of an [`Upstream`].
 #[derive(Clone)]
-pub(crate) struct Call(pub(super) Arc<Upstream>);
+pub(crate) struct Call {
+    pub(super) upstream: Arc<Upstream>,
+    /// Whether a call's own `:authority` is sent, where it has one, instead of the target's.
+    pub(super) keeps_authority: bool,
+}
 
 impl<B> Service<Request<B>> for Call
 where
@@ -189,8 +189,15 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let (body, caller) = OutgoingBody::new(Body::new(body));
-        let head = Head { uri: parts.uri, headers: parts.headers };
-        let call = self.0.clone().call(head, body, caller);
+        let authority = parts.uri.authority().filter(|_| self.keeps_authority).cloned();
+        let uri = match self.upstream.target.uri(&parts.uri, authority) {
+            Ok(uri) => uri,
+            Err(error) => {
+                let failed = fail(&Status::internal(format!("method name: {error}")));
+                return Box::pin(done(Ok(failed)));
+            }
+        };
+        let call = self.upstream.clone().call(Head { uri, headers: parts.headers }, body, caller);
         Box::pin(async { Ok(call.await) })
     }
 }

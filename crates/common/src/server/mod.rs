@@ -170,6 +170,23 @@ impl Server {
         self
     }
 
+    /// Passes every call on to `service`, such as a [`Forward`](crate::client::Forward): those of
+    /// health and reflection too, of which this server has none of its own then. Messages pass as
+    /// they are, compressed or not and of any length.
+    ///
+    /// The [contracts](Self::contracts) given are those of the services behind it, which it then
+    /// serves in every protocol.
+    #[must_use]
+    pub fn forward<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.router.forward(service);
+        self
+    }
+
     /// Uses these settings instead of those of the environment.
     #[must_use]
     pub fn settings(mut self, settings: ServerSettings) -> Self {

@@ -54,6 +54,8 @@ where
 #[derive(Clone, Default)]
 pub(crate) struct Router {
     services: Arc<HashMap<String, Arc<dyn Route>>>,
+    /// Where everything else goes.
+    forward: Option<Arc<dyn Route>>,
 }
 
 impl Router {
@@ -77,13 +79,27 @@ impl Router {
         Arc::make_mut(&mut self.services).insert(name, Arc::new(Mounted(service)));
     }
 
+    /// Passes on the calls of all other services.
+    pub(super) fn forward<S>(&mut self, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.forward = Some(Arc::new(Mounted(service)));
+    }
+
+    pub(crate) fn forwards(&self) -> bool {
+        self.forward.is_some()
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.services.keys().map(String::as_str)
     }
 
     fn find(&self, path: &str) -> Option<&Arc<dyn Route>> {
         let (service, _method) = path.strip_prefix('/')?.split_once('/')?;
-        self.services.get(service)
+        self.services.get(service).or(self.forward.as_ref())
     }
 }
 

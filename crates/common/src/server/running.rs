@@ -44,13 +44,21 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     for service in server.router.names() {
         health.set(service, ServingStatus::Serving);
     }
-    server.router.add(health.service());
-    let services = server.router.names().chain(reflection::NAMES);
-    let reflection =
-        Reflection::new(server.contracts.iter().cloned(), services.map(str::to_owned))?;
-    let calls = server.metrics.server_calls(reflection.methods());
-    server.router.add(reflection.v1());
-    server.router.add(reflection.v1alpha());
+    let forwards = server.router.forwards();
+    let served = |name: &str| forwards || server.router.names().any(|served| served == name);
+    let contracts = Contracts::new(server.contracts.iter().map(AsRef::as_ref), served)?;
+    let calls = if forwards {
+        let methods = contracts.methods().filter_map(|method| method.path.strip_prefix('/'));
+        server.metrics.server_calls(methods)
+    } else {
+        server.router.add(health.service());
+        let services = server.router.names().chain(reflection::NAMES);
+        let reflection =
+            Reflection::new(server.contracts.iter().cloned(), services.map(str::to_owned))?;
+        server.router.add(reflection.v1());
+        server.router.add(reflection.v1alpha());
+        server.metrics.server_calls(reflection.methods())
+    };
 
     let (listener, addr) = bind(settings.listen)?;
     let admin = settings.admin.map(bind).transpose()?;
@@ -60,12 +68,13 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         Runtime::Shared => 1,
     };
     let telemetry = ServerTelemetryLayer::new(ServiceName::new(&server.name), calls);
-    let served = |name: &str| server.router.names().any(|served| served == name);
-    let contracts = Contracts::new(server.contracts.iter().map(AsRef::as_ref), served)?;
     let files = server.examples.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     let contracts = contracts.with_examples(files).map_err(ServerError::Examples)?;
     let contracts = Arc::new(contracts);
-    let validation = ValidationLayer::new(&contracts)?;
+    let validation = match forwards {
+        true => ValidationLayer::default(),
+        false => ValidationLayer::new(&contracts)?,
+    };
     let rest = Rest::new(&contracts, settings.rest)?;
     let docs = || Docs::new(Arc::clone(&contracts), settings.rest, tls.is_some());
     let docs = settings.docs.then(docs);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cel::Context;
 use cel::extractors::This;
 
-use crate::rule::WellKnown;
 use crate::formats;
+use crate::rule::WellKnown;
 
 /// Makes them known to an evaluation.
 pub(super) fn add(context: &mut Context<'_, '_>) {

@@ -38,6 +38,7 @@ pub struct InboundCompressionLayer {
     min_size: usize,
     message_limit: usize,
     per_message: bool,
+    passing: bool,
 }
 
 impl Default for InboundCompressionLayer {
@@ -54,6 +55,7 @@ impl InboundCompressionLayer {
             min_size: DEFAULT_MIN_SIZE,
             message_limit: DEFAULT_MESSAGE_LIMIT,
             per_message: false,
+            passing: false,
         }
     }
 
@@ -81,6 +83,12 @@ impl InboundCompressionLayer {
     /// set. All messages of all calls are then looked at.
     pub const fn per_message(mut self, yes: bool) -> Self {
         self.per_message = yes;
+        self
+    }
+
+    /// Lets all pass as it is: what is compressed is between those at both ends. Off unless set.
+    pub const fn passing(mut self, yes: bool) -> Self {
+        self.passing = yes;
         self
     }
 
@@ -177,6 +185,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> InboundFuture<S::Future> {
+        if self.settings.passing {
+            let future = self.inner.call(request.map(MessageBody::unchanged));
+            return InboundFuture::Called { future, plan: None };
+        }
         let (mut parts, body) = request.into_parts();
         let came = match encoding::take(&mut parts.headers) {
             Ok(came) => came,

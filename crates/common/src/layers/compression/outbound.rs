@@ -27,6 +27,7 @@ pub struct OutboundCompressionLayer {
     send: Option<Encoding>,
     min_size: usize,
     message_limit: usize,
+    passing: bool,
 }
 
 impl Default for OutboundCompressionLayer {
@@ -38,7 +39,12 @@ impl Default for OutboundCompressionLayer {
 impl OutboundCompressionLayer {
     /// Takes compressed responses, sends requests as they are.
     pub const fn new() -> Self {
-        Self { send: None, min_size: DEFAULT_MIN_SIZE, message_limit: DEFAULT_MESSAGE_LIMIT }
+        Self {
+            send: None,
+            min_size: DEFAULT_MIN_SIZE,
+            message_limit: DEFAULT_MESSAGE_LIMIT,
+            passing: false,
+        }
     }
 
     /// Compresses requests; the servers must know the encoding. `None` unless set.
@@ -57,6 +63,13 @@ impl OutboundCompressionLayer {
     /// this many bytes; [`DEFAULT_MESSAGE_LIMIT`] unless set.
     pub const fn message_limit(mut self, bytes: usize) -> Self {
         self.message_limit = bytes;
+        self
+    }
+
+    /// Lets all pass as it is, and offers nothing of its own: what is compressed is between those
+    /// at both ends. Off unless set.
+    pub const fn passing(mut self, yes: bool) -> Self {
+        self.passing = yes;
         self
     }
 }
@@ -91,8 +104,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> OutboundFuture<S::Future> {
+        let OutboundCompressionLayer { send, min_size, message_limit, passing } = self.settings;
+        if passing {
+            let future = self.inner.call(request.map(MessageBody::unchanged));
+            return OutboundFuture { future, message_limit, passing, handle: None };
+        }
         let (mut parts, body) = request.into_parts();
-        let OutboundCompressionLayer { send, min_size, message_limit } = self.settings;
         parts.headers.insert(GRPC_ACCEPT_ENCODING, ACCEPTED);
         let handle = parts.extensions.get::<MessageCompression>().cloned();
         let encoding = send.or(handle.as_ref().map(|_| Encoding::Gzip));
@@ -110,6 +127,7 @@ where
         OutboundFuture {
             future: self.inner.call(Request::from_parts(parts, body)),
             message_limit,
+            passing,
             handle,
         }
     }
@@ -121,6 +139,7 @@ pin_project! {
         #[pin]
         future: F,
         message_limit: usize,
+        passing: bool,
         handle: Option<MessageCompression>,
     }
 }
@@ -134,7 +153,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut parts, body) = ready!(this.future.poll(cx))?.into_parts();
+        let response = ready!(this.future.poll(cx))?;
+        if *this.passing {
+            return Poll::Ready(Ok(response.map(MessageBody::unchanged)));
+        }
+        let (mut parts, body) = response.into_parts();
         let encoding = match encoding::take(&mut parts.headers) {
             Ok(encoding) => encoding,
             Err(unknown) => {

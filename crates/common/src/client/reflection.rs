@@ -1,4 +1,4 @@
-//! Asks a server for its own descriptors: `grpc.reflection.v1`, or `v1alpha` where only that is served.
+//! Asks a server for its own contracts: `grpc.reflection.v1`, or `v1alpha` where only that is served.
 //!
 //! See <https://grpc.io/docs/guides/reflection/>. The two versions differ in nothing but the path,
 //! so one set of types serves both.
@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use ahoy::Channel;
 use http::uri::PathAndQuery;
 use prost::Message;
 use prost_reflect::DescriptorPool;
@@ -21,7 +20,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::failure::{Failure, code_name};
+use super::Channel;
 
 /// How long one question may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,20 +48,38 @@ impl Version {
 }
 
 /// Why a question had no answer.
-#[derive(Debug)]
-pub(crate) enum ReflectError {
+#[derive(Debug, thiserror::Error)]
+pub enum ReflectionError {
     /// The server does not know the name.
+    #[error("the name is not known")]
     NotFound,
-    /// Anything else.
-    Failed(Failure),
+    /// It has no reflection service.
+    #[error("server reflection is not offered")]
+    NotOffered,
+    /// The call ended with this.
+    #[error("server reflection failed: {}", .0.message())]
+    Refused(Box<Status>),
+    /// The answer is not what was asked for.
+    #[error("the reflection service sent something else than {0}")]
+    Strange(&'static str),
+    /// The answers are more than anybody's contracts.
+    #[error("more than {MAX_FILES} files or {} MiB of definitions were sent", MAX_BYTES >> 20)]
+    TooMuch,
+    /// The definitions contradict each other, or lack something.
+    #[error("the definitions of {symbol} do not fit together: {source}")]
+    Contradictory {
+        /// What was asked for.
+        symbol: String,
+        /// What does not fit.
+        source: prost_reflect::DescriptorError,
+    },
 }
 
 /// A conversation with a server's reflection service, opened with the first question.
 #[derive(Debug)]
-pub(crate) struct Reflection {
+pub struct Reflection {
     channel: Channel,
     metadata: MetadataMap,
-    address: String,
     version: Option<Version>,
     dialog: Option<Dialog>,
     files: HashMap<String, FileDescriptorProto>,
@@ -76,20 +93,13 @@ struct Dialog {
 }
 
 impl Reflection {
-    pub(crate) fn new(channel: Channel, metadata: MetadataMap, address: &str) -> Self {
-        Self {
-            channel,
-            metadata,
-            address: address.to_owned(),
-            version: None,
-            dialog: None,
-            files: HashMap::new(),
-            bytes: 0,
-        }
+    /// Nothing is asked yet; `metadata` goes with each question.
+    pub fn new(channel: Channel, metadata: MetadataMap) -> Self {
+        Self { channel, metadata, version: None, dialog: None, files: HashMap::new(), bytes: 0 }
     }
 
     /// The full name of the reflection service in use.
-    pub(crate) fn service_name(&self) -> &'static str {
+    pub fn service_name(&self) -> &'static str {
         match self.version {
             Some(Version::V1Alpha) => "grpc.reflection.v1alpha",
             _ => "grpc.reflection.v1",
@@ -97,7 +107,10 @@ impl Reflection {
     }
 
     /// The full names of the services that the server names, sorted.
-    pub(crate) async fn services(&mut self) -> Result<Vec<String>, Failure> {
+    ///
+    /// # Errors
+    /// See [`ReflectionError`].
+    pub async fn services(&mut self) -> Result<Vec<String>, ReflectionError> {
         match self.ask(MessageRequest::ListServices("*".to_owned())).await {
             Ok(MessageResponse::ListServicesResponse(list)) => {
                 let mut names: Vec<_> = list.service.into_iter().map(|s| s.name).collect();
@@ -105,17 +118,22 @@ impl Reflection {
                 names.dedup();
                 Ok(names)
             }
-            Ok(_) | Err(ReflectError::NotFound) => Err(self.strange("its list of services")),
-            Err(ReflectError::Failed(failure)) => Err(failure),
+            Ok(_) | Err(ReflectionError::NotFound) => {
+                Err(ReflectionError::Strange("its list of services"))
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// Adds the file that defines `symbol`, and all that it imports, to `pool`.
-    pub(crate) async fn load(
+    ///
+    /// # Errors
+    /// See [`ReflectionError`].
+    pub async fn load(
         &mut self,
         symbol: &str,
         pool: &mut DescriptorPool,
-    ) -> Result<(), ReflectError> {
+    ) -> Result<(), ReflectionError> {
         let mut set = Vec::new();
         let mut wanted = VecDeque::new();
         let mut asked = HashSet::new();
@@ -128,22 +146,18 @@ impl Reflection {
             }
             match self.ask_files(MessageRequest::FileByFilename(name.clone())).await {
                 Ok(files) => self.take(files, &mut set, &mut wanted)?,
-                Err(ReflectError::NotFound) => self.stand_in(name, &mut set),
+                Err(ReflectionError::NotFound) => self.stand_in(name, &mut set),
                 Err(failed) => return Err(failed),
             }
         }
         // Decoded by the pool from the bytes, since prost's types would drop custom options.
-        pool.decode_file_descriptor_set(set.as_slice()).map_err(|error| {
-            ReflectError::Failed(Failure::failed(format!(
-                "the definitions that {} sends for {symbol} do not fit together: {error}",
-                self.address
-            )))
-        })
+        pool.decode_file_descriptor_set(set.as_slice())
+            .map_err(|source| ReflectionError::Contradictory { symbol: symbol.to_owned(), source })
     }
 
     /// Ends the conversation; the next question opens another. It is half-closed and heard out,
     /// so that the server does not count it as cancelled.
-    pub(crate) async fn close(&mut self) {
+    pub async fn close(&mut self) {
         if let Some(Dialog { questions, mut answers }) = self.dialog.take() {
             drop(questions);
             let heard_out = async { while let Ok(Some(_)) = answers.message().await {} };
@@ -157,17 +171,13 @@ impl Reflection {
         files: Vec<Vec<u8>>,
         set: &mut Vec<u8>,
         wanted: &mut VecDeque<String>,
-    ) -> Result<(), ReflectError> {
+    ) -> Result<(), ReflectionError> {
         for bytes in files {
             let file = FileDescriptorProto::decode(bytes.as_slice())
-                .map_err(|_| ReflectError::Failed(self.strange("a file descriptor")))?;
+                .map_err(|_| ReflectionError::Strange("a file descriptor"))?;
             self.bytes = self.bytes.saturating_add(bytes.len());
             if self.files.len() >= MAX_FILES || self.bytes > MAX_BYTES {
-                return Err(ReflectError::Failed(Failure::failed(format!(
-                    "{} sends more than {MAX_FILES} files or {} MiB of definitions",
-                    self.address,
-                    MAX_BYTES >> 20
-                ))));
+                return Err(ReflectionError::TooMuch);
             }
             if self.files.contains_key(file.name()) {
                 continue;
@@ -193,14 +203,17 @@ impl Reflection {
         self.files.insert(name, file);
     }
 
-    async fn ask_files(&mut self, question: MessageRequest) -> Result<Vec<Vec<u8>>, ReflectError> {
+    async fn ask_files(
+        &mut self,
+        question: MessageRequest,
+    ) -> Result<Vec<Vec<u8>>, ReflectionError> {
         match self.ask(question).await? {
             MessageResponse::FileDescriptorResponse(files) => Ok(files.file_descriptor_proto),
-            _ => Err(ReflectError::Failed(self.strange("a definition"))),
+            _ => Err(ReflectionError::Strange("a definition")),
         }
     }
 
-    async fn ask(&mut self, question: MessageRequest) -> Result<MessageResponse, ReflectError> {
+    async fn ask(&mut self, question: MessageRequest) -> Result<MessageResponse, ReflectionError> {
         let request =
             ServerReflectionRequest { host: String::new(), message_request: Some(question) };
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(request))
@@ -211,21 +224,21 @@ impl Reflection {
                 match Code::from_i32(error.error_code) {
                     // The specification asks for NOT_FOUND; not every server heeds it.
                     Code::NotFound | Code::InvalidArgument | Code::Unknown => {
-                        Err(ReflectError::NotFound)
+                        Err(ReflectionError::NotFound)
                     }
-                    code => Err(self.refused(&Status::new(code, error.error_message))),
+                    code => Err(refused(Status::new(code, error.error_message))),
                 }
             }
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(ReflectError::Failed(self.strange("an answer"))),
+            Ok(None) => Err(ReflectionError::Strange("an answer")),
             // tonic-reflection ends the stream where others send an error response.
             Err(status) if status.code() == Code::NotFound => {
                 self.dialog = None;
-                Err(ReflectError::NotFound)
+                Err(ReflectionError::NotFound)
             }
             Err(status) => {
                 self.dialog = None;
-                Err(self.refused(&status))
+                Err(refused(status))
             }
         }
     }
@@ -266,33 +279,12 @@ impl Reflection {
         }
         Err(last)
     }
+}
 
-    fn refused(&self, status: &Status) -> ReflectError {
-        let address = &self.address;
-        ReflectError::Failed(match status.code() {
-            Code::Unimplemented => Failure::failed(format!(
-                "{address} does not offer server reflection; give the types with --proto FILE"
-            )),
-            Code::Unauthenticated | Code::PermissionDenied => Failure::Status {
-                status: Box::new(Status::new(
-                    status.code(),
-                    format!("server reflection: {}", status.message()),
-                )),
-                details: Vec::new(),
-            },
-            code => Failure::failed(format!(
-                "server reflection of {address} failed: {} {}",
-                code_name(code),
-                status.message()
-            )),
-        })
-    }
-
-    fn strange(&self, what: &str) -> Failure {
-        Failure::failed(format!(
-            "the reflection service of {} sent something else than {what}",
-            self.address
-        ))
+fn refused(status: Status) -> ReflectionError {
+    match status.code() {
+        Code::Unimplemented => ReflectionError::NotOffered,
+        _ => ReflectionError::Refused(Box::new(status)),
     }
 }
 
