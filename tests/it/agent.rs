@@ -1,16 +1,14 @@
 //! What passes through an agent, on the way in and on the way out.
 
-use agent::{Agent, Inbound, Outbound, RunningAgent, Upstream};
-use ahoy::Channel;
+use agent::{Agent, Inbound, Outbound, Routes, RunningAgent};
+use ahoy::policy::{Cluster, Host, Policy};
 use ahoy::server::{Running, ServerSettings};
-use contracts::hello::v1::hello_service_client::HelloServiceClient;
 use http::Method;
 use testkit::interop::transport::{self, Endpoint};
-use tonic::Code;
 
 use crate::interop::every_case;
 use crate::rest::http_client::{get, json};
-use crate::support::{ANY_PORT, greeter, named, settings, within};
+use crate::support::{ANY_PORT, get_at, greeter, settings, within};
 
 /// An agent for what comes in for an application.
 async fn inbound(app: &Running) -> RunningAgent {
@@ -20,24 +18,14 @@ async fn inbound(app: &Running) -> RunningAgent {
 
 /// An agent for what an application calls.
 async fn outbound(name: &str, upstream: &Running) -> RunningAgent {
-    let upstream = Upstream { name: name.to_owned(), target: upstream.addr().to_string() };
-    let outbound = Outbound { listen: ANY_PORT, upstreams: vec![upstream] };
+    let cluster = Cluster::new(name, [Host::Address(upstream.addr())]);
+    let outbound = Outbound { listen: ANY_PORT, routes: Routes::Given(Policy::of([cluster])) };
     start(Agent { outbound: Some(outbound), ..Agent::default() }).await
 }
 
 async fn start(agent: Agent) -> RunningAgent {
     let server = ServerSettings { admin: None, ..settings() };
     Agent { server, ..agent }.start().await.unwrap()
-}
-
-/// A client of the service called `name` behind an outbound port.
-fn client(agent: &RunningAgent, name: &str) -> HelloServiceClient<Channel> {
-    let settings = ahoy::client::ChannelSettings {
-        authority: Some(name.to_owned()),
-        ..ahoy::client::ChannelSettings::default()
-    };
-    let target = format!("http://{}", agent.outbound().unwrap().addr());
-    HelloServiceClient::new(Channel::builder(target).settings(settings).build().unwrap())
 }
 
 #[tokio::test]
@@ -72,15 +60,40 @@ async fn an_application_speaks_every_protocol_behind_one() {
 }
 
 #[tokio::test]
-async fn an_outbound_port_takes_calls_by_the_services_name() {
+async fn readiness_follows_the_application() {
     within(async {
-        let hello = greeter(settings()).await;
-        let agent = outbound("hello", &hello).await;
-        let answer = client(&agent, "HELLO:50051").say_hello(named("Ada")).await.unwrap();
-        assert_eq!(answer.into_inner().greeting, "Hello, Ada!");
-        let refused = client(&agent, "wrold").say_hello(named("Ada")).await.unwrap_err();
-        assert_eq!(refused.code(), Code::Unavailable);
-        assert_eq!(refused.message(), "no upstream is called \"wrold\"; known are: hello");
+        let app = greeter(settings()).await;
+        let inbound = Inbound { listen: ANY_PORT, app: app.addr().to_string() };
+        let agent =
+            start(Agent { inbound: Some(inbound), admin: Some(ANY_PORT), ..Agent::default() })
+                .await;
+        let admin = agent.admin().unwrap().addr();
+        assert_eq!(get_at(admin, "/readyz").await.status, 200);
+        app.drain().await;
+        // It is asked once a second.
+        while get_at(admin, "/readyz").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(get_at(admin, "/livez").await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_is_alive_and_not_ready_while_it_waits_for_its_application() {
+    within(async {
+        // Bound, and nobody answers.
+        let nobody = tokio::net::TcpListener::bind(ANY_PORT).await.unwrap();
+        let admin = tokio::net::TcpListener::bind(ANY_PORT).await.unwrap().local_addr().unwrap();
+        let inbound = Inbound { listen: ANY_PORT, app: nobody.local_addr().unwrap().to_string() };
+        let agent = Agent { inbound: Some(inbound), admin: Some(admin), ..Agent::default() };
+        let starting = tokio::spawn(agent.start());
+        while tokio::net::TcpStream::connect(admin).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(get_at(admin, "/livez").await.status, 200);
+        assert_eq!(get_at(admin, "/readyz").await.status, 503);
+        starting.abort();
     })
     .await;
 }

@@ -19,6 +19,7 @@ mod grpc_web;
 mod interop;
 mod lifecycle;
 mod limits;
+mod mesh;
 mod panics;
 mod rest;
 mod support;

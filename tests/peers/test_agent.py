@@ -21,11 +21,11 @@ class Agent(Program):
         free = [f"--{side}", ANY_PORT, "--admin", ANY_PORT]
         super().__init__(binary("ahoy"), "agent", *free, *args)
         try:
-            said = self.wait_for(rf"^agent-{side} listening on (\S+), admin on (\S+)$")
+            self.admin = self.wait_for(r"^agent admin on (\S+)$").group(1)
+            self.addr = self.wait_for(rf"^agent-{side} listening on (\S+)$").group(1)
         except AssertionError:
             self.stop()
             raise
-        self.addr, self.admin = said.groups()
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,12 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-/// How often an application is asked whether it serves yet, and how long it may take to answer.
+use crate::readiness::Readiness;
+
+/// How often an application is asked whether it serves yet, whether it still does, and how long it
+/// may take to answer.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// It is on this machine: to connect again costs next to nothing.
@@ -26,27 +30,42 @@ pub(crate) fn channel(app: &str, settings: &ChannelSettings) -> Result<Channel, 
     Channel::builder(app).settings(settings).build()
 }
 
-/// Returns when the application says that it serves, by `grpc.health.v1`; one that has no such
-/// service, when it answers at all.
-pub(crate) async fn serves(channel: &Channel, app: &str) {
-    let mut last = String::new();
-    let mut client = HealthClient::new(channel.clone());
-    loop {
-        let mut request = Request::new(HealthCheckRequest::default());
-        request.set_timeout(ANSWER);
-        let why = match client.check(request).await {
-            Ok(answer) => match answer.into_inner().status() {
-                ServingStatus::Serving => return,
-                status => status.as_str_name().to_owned(),
-            },
-            Err(status) if status.code() == Code::Unimplemented => return,
-            Err(status) => status.message().to_owned(),
-        };
-        if why != last {
-            tracing::info!(app, why, "waiting for the application");
-            last = why;
+/// Asks the application whether it serves, by `grpc.health.v1`; an error says why not. One that has
+/// no such service serves when it answers at all.
+async fn ask(channel: &Channel) -> Result<(), String> {
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.set_timeout(ANSWER);
+    match HealthClient::new(channel.clone()).check(request).await {
+        Ok(answer) => match answer.into_inner().status() {
+            ServingStatus::Serving => Ok(()),
+            status => Err(format!("the application says {}", status.as_str_name())),
+        },
+        Err(status) if status.code() == Code::Unimplemented => Ok(()),
+        Err(status) => Err(format!("the application does not answer: {}", status.message())),
+    }
+}
+
+/// Returns when the application serves.
+pub(crate) async fn serves(channel: &Channel, app: &str, readiness: &Readiness) {
+    while let Err(why) = ask(channel).await {
+        if readiness.set(Some(why.clone())) {
+            tracing::info!(app, why, "waiting");
         }
         sleep(ASK_EVERY).await;
+    }
+}
+
+/// Goes on asking, for as long as it is let.
+pub(crate) async fn watch(channel: Channel, app: String, readiness: Readiness) {
+    loop {
+        let why = ask(&channel).await.err();
+        if readiness.set(why.clone()) {
+            match why {
+                Some(why) => tracing::warn!(app, why, "not ready"),
+                None => tracing::info!(app, "ready"),
+            }
+        }
+        sleep(WATCH_EVERY).await;
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use agent::{Agent, Inbound, Outbound, RunningAgent, Upstream};
+use agent::{Agent, Inbound, Outbound, Routes, RunningAgent, Upstream};
 use ahoy::client::ChannelSettings;
+use ahoy::policy::Policy;
 use ahoy::server::{ServerSettings, Signals};
 use ahoy::telemetry;
 use anyhow::{Context as _, bail};
@@ -33,15 +35,26 @@ pub(crate) struct AgentArgs {
     inbound: Option<SocketAddr>,
 
     /// Where the application's own calls come
-    #[arg(long, value_name = "ADDR", requires = "upstream")]
+    #[arg(long, value_name = "ADDR", requires = "routes")]
     outbound: Option<SocketAddr>,
 
     /// A service that the application calls, and where it is; may be repeated
-    #[arg(long, value_name = "NAME=ADDR[,ADDR…]", requires = "outbound")]
+    #[arg(long, value_name = "NAME=ADDR[,ADDR…]", requires = "outbound", group = "routes")]
     upstream: Vec<Upstream>,
 
+    /// A file that says where the application's calls go; it is read again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "outbound",
+        group = "routes",
+        conflicts_with = "upstream"
+    )]
+    policy: Option<PathBuf>,
+
     /// Where to serve /livez, /readyz and /metrics, or `off`
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901", value_parser = parse_admin)]
+    #[arg(long, value_name = "ADDR", env = "AHOY_ADMIN", hide_env_values = true,
+        default_value = "127.0.0.1:9906", value_parser = parse_admin)]
     admin: Admin,
 
     /// The application's command: it is started, is told to stop when the agent is, and its exit
@@ -67,15 +80,23 @@ impl AgentArgs {
 
     async fn supervise(self) -> anyhow::Result<ExitCode> {
         if self.inbound.is_none() && self.outbound.is_none() {
-            bail!("nothing to do: give --inbound with --app, --outbound with --upstream, or both");
+            bail!(
+                "nothing to do: give --inbound with --app, --outbound with --upstream or --policy, or both"
+            );
         }
-        let server = ServerSettings::default().with_env()?;
+        // The agent's own, which is none of its servers'.
+        let server = ServerSettings { admin: None, ..ServerSettings::default().with_env()? };
         let drain_timeout = server.drain_timeout;
         let mut signals = Signals::new()?;
         let mut application = Application::start(&self.command)?;
+        let clusters = self.upstream.into_iter().map(|Upstream(cluster)| cluster);
+        let routes = match self.policy {
+            Some(file) => Routes::File(file),
+            None => Routes::Given(Policy::of(clusters)),
+        };
         let agent = Agent {
             inbound: self.inbound.zip(self.app).map(|(listen, app)| Inbound { listen, app }),
-            outbound: self.outbound.map(|listen| Outbound { listen, upstreams: self.upstream }),
+            outbound: self.outbound.map(|listen| Outbound { listen, routes }),
             server,
             channel: ChannelSettings::from_env(),
             admin: self.admin.0,
@@ -85,6 +106,9 @@ impl AgentArgs {
             ended = application.ended() => return ended,
             () = signals.next() => return application.stop(drain_timeout).await,
         };
+        if let Some(admin) = agent.admin() {
+            println!("agent admin on {}", admin.addr());
+        }
         for side in [agent.outbound(), agent.inbound()].into_iter().flatten() {
             announce(side);
         }
@@ -111,9 +135,7 @@ async fn stop(
     application: &mut Application,
     limit: Duration,
 ) -> anyhow::Result<ExitCode> {
-    if let Some(inbound) = agent.inbound() {
-        inbound.drain().await;
-    }
+    agent.drain_inbound().await;
     let code = application.stop(limit).await;
     if let Some(outbound) = agent.outbound() {
         outbound.drain().await;

@@ -14,6 +14,7 @@ mod env;
 mod farewell;
 mod http2;
 pub mod layers;
+pub mod policy;
 pub mod protocol;
 pub mod server;
 pub mod stack;

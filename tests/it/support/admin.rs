@@ -1,5 +1,7 @@
 //! Asks the admin port.
 
+use std::net::SocketAddr;
+
 use ahoy::server::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,9 +13,14 @@ pub(crate) struct Page {
     pub(crate) body: String,
 }
 
-/// Gets a page.
+/// Gets a page of a server's admin port.
 pub(crate) async fn get(server: &Running, path: &str) -> Page {
-    let mut stream = TcpStream::connect(server.admin_addr().unwrap()).await.unwrap();
+    get_at(server.admin_addr().unwrap(), path).await
+}
+
+/// Gets a page of the admin port at this address.
+pub(crate) async fn get_at(admin: SocketAddr, path: &str) -> Page {
+    let mut stream = TcpStream::connect(admin).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -17,7 +17,7 @@ use contracts::hello::v1::{SayHelloRequest, SayHelloResponse};
 use contracts::world::v1::world_service_client::WorldServiceClient;
 use tokio::sync::mpsc;
 
-pub(crate) use admin::{Page, get};
+pub(crate) use admin::{Page, get, get_at};
 pub(crate) use scripted::Scripted;
 
 /// A free port of this machine.

@@ -15,11 +15,12 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::ChannelSettings;
 use super::pool::Load;
+use super::target::Target;
+use super::{ChannelSettings, ClientTls};
 use crate::BoxError;
 use crate::http2::{self, Driver, KeepAlive, NoRequests, Requests, Role, Shared};
-use crate::tls::Reloading;
+use crate::tls::{Reloading, TlsError};
 
 /// The longest that the kernel takes: its count of milliseconds is a C int.
 const MOST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
@@ -30,6 +31,12 @@ const SILENT: &str = "the peer closed the connection before it said anything";
 pub(super) struct Secure {
     pub(super) files: Arc<Reloading<rustls::ClientConfig>>,
     pub(super) name: ServerName<'static>,
+}
+
+impl Secure {
+    pub(super) fn new(target: &Target, tls: &ClientTls) -> Result<Self, TlsError> {
+        Ok(Self { files: tls.load()?, name: tls.server_name(target.tls_name())? })
+    }
 }
 
 /// A connection that the peer has answered on.

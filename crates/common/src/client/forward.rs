@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -19,7 +20,7 @@ use crate::stack::{Outbound, OutboundFuture};
 pub struct Forward {
     pub(super) stack: Outbound,
     /// Of the channel, for messages.
-    pub(super) target: String,
+    pub(super) target: Arc<str>,
 }
 
 impl fmt::Debug for Forward {

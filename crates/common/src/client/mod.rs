@@ -9,8 +9,10 @@
 //! ```
 
 mod backoff;
+mod calls;
 mod connect;
 mod forward;
+mod mesh;
 mod pool;
 pub mod reflection;
 mod request;
@@ -21,29 +23,28 @@ pub mod tls;
 mod upstream;
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::uri::Scheme;
 use http::{Request, Response};
 use tonic::Status;
 use tower::Service;
 
+pub(crate) use calls::Call;
 pub use forward::Forward;
+pub use mesh::{Mesh, MeshError};
 pub use settings::ChannelSettings;
 pub use target::TargetError;
 pub use tls::ClientTls;
-pub(crate) use upstream::Call;
 
 use crate::Encoding;
 use crate::body::Body;
 use crate::layers::telemetry::ClientTelemetryLayer;
+use crate::policy::{Balancing, Source};
 use crate::stack::{self, Outbound};
 use crate::telemetry::Metrics;
-use crate::worker;
-use connect::Secure;
-use resolve::Resolver;
+use calls::Calls;
 use target::Target;
 use upstream::Upstream;
 
@@ -57,7 +58,9 @@ use upstream::Upstream;
 pub struct Channel {
     stack: Outbound,
     telemetry: ClientTelemetryLayer,
-    upstream: Arc<Upstream>,
+    settings: Arc<ChannelSettings>,
+    target: Arc<str>,
+    calls: Calls,
 }
 
 /// A channel under construction.
@@ -88,20 +91,30 @@ impl Channel {
         Self::builder(target).build()
     }
 
-    /// Connects now, rather than at the first call.
+    fn new_with(settings: &ChannelSettings, target: &str, calls: Calls) -> Self {
+        let telemetry = ClientTelemetryLayer::new(Metrics::global().client_calls(target, []));
+        let stack = stack::outbound(settings, telemetry.clone(), Call(calls.clone()), false);
+        let (settings, target) = (Arc::new(settings.clone()), target.into());
+        Self { stack, telemetry, settings, target, calls }
+    }
+
+    /// Connects now, rather than at the first call. A channel of a [`Mesh`] connects when it is
+    /// called, since only a call has a route.
     ///
     /// # Errors
     /// UNAVAILABLE, and why, when no endpoint can be reached.
     pub async fn connect(&self) -> Result<(), Status> {
-        self.upstream.ready().await
+        match &self.calls {
+            Calls::One { upstream, .. } => upstream.ready().await,
+            Calls::Mesh { .. } => Ok(()),
+        }
     }
 
     /// Passes on calls that were made elsewhere, over the connections of this channel.
     pub fn forward(&self) -> Forward {
-        let call = Call { upstream: self.upstream.clone(), keeps_authority: true };
-        let settings = &self.upstream.settings;
-        let stack = stack::outbound(settings, self.telemetry.clone(), call, true);
-        Forward { stack, target: self.upstream.target.text.clone() }
+        let call = Call(self.calls.passing());
+        let stack = stack::outbound(&self.settings, self.telemetry.clone(), call, true);
+        Forward { stack, target: self.target.clone() }
     }
 
     /// A channel that is told more.
@@ -112,9 +125,7 @@ impl Channel {
 
 impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Channel")
-            .field("target", &self.upstream.target.text)
-            .finish_non_exhaustive()
+        f.debug_struct("Channel").field("target", &self.target).finish_non_exhaustive()
     }
 }
 
@@ -156,31 +167,13 @@ impl ChannelBuilder {
         if let Some(authority) = &self.settings.authority {
             target.override_authority(authority)?;
         }
-        let secure = match target.scheme == Scheme::HTTPS {
-            true => Some(secure(&target, &self.settings.tls)?),
-            false => None,
-        };
-        let settings = self.settings.clone();
-        let calls = Metrics::global().client_calls(&target.text, []);
-        let telemetry = ClientTelemetryLayer::new(calls);
-        let upstream = Arc::new(Upstream {
-            resolver: Resolver::new(target.hosts.clone(), self.settings.resolve_interval),
-            target,
-            secure,
-            pools: (0..worker::SLOTS).map(|_| OnceLock::new()).collect(),
-            settings: self.settings,
-        });
-        let call = Call { upstream: upstream.clone(), keeps_authority: false };
-        Ok(Channel {
-            stack: stack::outbound(&settings, telemetry.clone(), call, false),
-            telemetry,
-            upstream,
-        })
+        let text = target.text.clone();
+        let sources = target.hosts.iter().cloned().map(Source::from).collect();
+        let balancing = Balancing::default();
+        let upstream = Upstream::new(target, sources, balancing, self.settings.clone(), None)?;
+        let calls = Calls::One { upstream, keeps_authority: false };
+        Ok(Channel::new_with(&self.settings, &text, calls))
     }
-}
-
-fn secure(target: &Target, tls: &ClientTls) -> Result<Secure, ChannelError> {
-    Ok(Secure { files: tls.load()?, name: tls.server_name(target.tls_name())? })
 }
 
 impl Service<Request<Body>> for Channel {

@@ -11,17 +11,19 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::target::Host;
+use crate::policy;
+use crate::policy::Source;
 
 /// A failed connection may ask for a look-up this often, as gRPC's "DNS resolution" has it.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// Resolves the names of a target, again and again.
 pub(super) struct Resolver {
-    hosts: Vec<Host>,
+    sources: Vec<Source>,
     every: Duration,
     found: ArcSwap<Found>,
-    /// Counts what was found, so that a pool sees by one load that something is new.
+    /// A number of its own for each thing found by any resolver, so that a pool sees by one load
+    /// that something is new.
     version: AtomicU64,
     changed: Notify,
     hurry: Arc<Notify>,
@@ -31,26 +33,40 @@ pub(super) struct Resolver {
 /// What the last look-up gave.
 #[derive(Default)]
 pub(super) struct Found {
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) hosts: Vec<Host>,
     /// Why there are none, or not all.
     pub(super) error: Option<String>,
-    /// The addresses of each of the target's hosts.
-    by_host: Vec<Vec<SocketAddr>>,
+    /// The addresses of each source.
+    by_source: Vec<Vec<SocketAddr>>,
+}
+
+/// An endpoint that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Host {
+    pub(super) addr: SocketAddr,
+    pub(super) weight: u32,
+    pub(super) priority: u32,
+}
+
+/// Numbers what is found.
+fn next_version() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl Resolver {
-    pub(super) fn new(hosts: Vec<Host>, every: Duration) -> Arc<Self> {
-        let fixed: Option<Vec<_>> = hosts
+    pub(super) fn new(sources: Vec<Source>, every: Duration) -> Arc<Self> {
+        let fixed: Option<Vec<_>> = sources
             .iter()
-            .map(|host| match host {
-                Host::Address(address) => Some(*address),
-                Host::Name { .. } => None,
+            .map(|source| match source.host {
+                policy::Host::Address(addr) => Some(source.at(addr)),
+                policy::Host::Name { .. } => None,
             })
             .collect();
-        let version = u64::from(fixed.is_some());
-        let found = Found { addresses: fixed.unwrap_or_default(), ..Found::default() };
+        let version = if fixed.is_some() { next_version() } else { 0 };
+        let found = Found { hosts: fixed.unwrap_or_default(), ..Found::default() };
         Arc::new(Self {
-            hosts,
+            sources,
             every,
             found: ArcSwap::from_pointee(found),
             version: AtomicU64::new(version),
@@ -85,7 +101,7 @@ impl Resolver {
     /// Sees to it that names are looked up, on the runtime of the caller. What was started on a
     /// runtime that is gone is started again.
     pub(super) fn keep_running(self: &Arc<Self>) {
-        if self.hosts.iter().all(|host| matches!(host, Host::Address(_))) {
+        if self.sources.iter().all(|source| matches!(source.host, policy::Host::Address(_))) {
             return;
         }
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +116,7 @@ impl Resolver {
             // Held only while looking up, so that a channel that is dropped ends this task.
             let Some(resolver) = this.upgrade() else { return };
             let (every, hurry) = (resolver.every.max(LEAST), resolver.hurry.clone());
-            let found = look_up(&resolver.hosts, &resolver.found()).await;
+            let found = look_up(&resolver.sources, &resolver.found()).await;
             failures = if found.error.is_some() { failures + 1 } else { 0 };
             resolver.publish(found);
             drop(resolver);
@@ -116,13 +132,13 @@ impl Resolver {
 
     fn publish(&self, found: Found) {
         let last = self.found.load();
-        if found.error.is_some() && found.error != last.error && !found.addresses.is_empty() {
+        if found.error.is_some() && found.error != last.error && !found.hosts.is_empty() {
             tracing::warn!(error = found.error, "using the addresses that are known");
         }
-        let same = found.addresses == last.addresses && found.error == last.error;
+        let same = found.hosts == last.hosts && found.error == last.error;
         if !same || self.version() == 0 {
             self.found.store(Arc::new(found));
-            self.version.fetch_add(1, Ordering::Release);
+            self.version.store(next_version(), Ordering::Release);
             self.changed.notify_waiters();
         }
     }
@@ -137,26 +153,32 @@ impl Drop for Resolver {
     }
 }
 
-/// Looks all hosts up. One that does not resolve keeps its last addresses, as gRPC keeps what it
+impl Source {
+    fn at(&self, addr: SocketAddr) -> Host {
+        Host { addr, weight: self.weight, priority: self.priority }
+    }
+}
+
+/// Looks all sources up. One that does not resolve keeps its last addresses, as gRPC keeps what it
 /// has when a resolver fails: whether they still serve is for the connections to find out.
-async fn look_up(hosts: &[Host], last: &Found) -> Found {
+async fn look_up(sources: &[Source], last: &Found) -> Found {
     let mut found = Found::default();
-    for (index, host) in hosts.iter().enumerate() {
-        let addresses = match host {
-            Host::Address(address) => vec![*address],
-            Host::Name { name, port } => match resolve(name, *port).await {
+    for (index, source) in sources.iter().enumerate() {
+        let addresses = match &source.host {
+            policy::Host::Address(address) => vec![*address],
+            policy::Host::Name { name, port } => match resolve(name, *port).await {
                 Ok(addresses) => addresses,
                 Err(error) => {
                     found.error = Some(format!("cannot resolve {name}: {error}"));
-                    last.by_host.get(index).cloned().unwrap_or_default()
+                    last.by_source.get(index).cloned().unwrap_or_default()
                 }
             },
         };
-        found.addresses.extend(&addresses);
-        found.by_host.push(addresses);
+        found.hosts.extend(addresses.iter().map(|addr| source.at(*addr)));
+        found.by_source.push(addresses);
     }
-    found.addresses.sort_unstable();
-    found.addresses.dedup();
+    found.hosts.sort_unstable();
+    found.hosts.dedup_by_key(|host| host.addr);
     found
 }
 
@@ -172,15 +194,18 @@ mod tests {
     async fn a_host_that_does_not_resolve_keeps_its_addresses() {
         let fixed = SocketAddr::from(([127, 0, 0, 1], 1));
         // Longer than a label of a name may be, so that no server is asked.
-        let hosts = [Host::Address(fixed), Host::Name { name: "a".repeat(64), port: 2 }];
-        let none = look_up(&hosts, &Found::default()).await;
-        assert_eq!(none.addresses, [fixed]);
+        let unknown = policy::Host::Name { name: "a".repeat(64), port: 2 };
+        let sources = [policy::Host::Address(fixed).into(), unknown.into()];
+        let addresses =
+            |found: &Found| found.hosts.iter().map(|host| host.addr).collect::<Vec<_>>();
+        let none = look_up(&sources, &Found::default()).await;
+        assert_eq!(addresses(&none), [fixed]);
         assert!(none.error.is_some());
 
         let known = SocketAddr::from(([127, 0, 0, 2], 2));
-        let last = Found { by_host: vec![vec![fixed], vec![known]], ..Found::default() };
-        let kept = look_up(&hosts, &last).await;
-        assert_eq!(kept.addresses, [fixed, known]);
+        let last = Found { by_source: vec![vec![fixed], vec![known]], ..Found::default() };
+        let kept = look_up(&sources, &last).await;
+        assert_eq!(addresses(&kept), [fixed, known]);
         assert!(kept.error.is_some());
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
+use crate::policy::Host;
+
 /// A target that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -24,13 +26,6 @@ pub(super) struct Target {
     /// What goes into `:authority`: the first host.
     pub(super) authority: Authority,
     pub(super) hosts: Vec<Host>,
-}
-
-/// One of the target's hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Host {
-    Address(SocketAddr),
-    Name { name: String, port: u16 },
 }
 
 impl Target {

@@ -1,7 +1,7 @@
-//! The innermost service of a channel: sends a call on a connection of the current worker.
+//! A cluster as calls meet it: sends each on a connection of the current worker.
 
 use std::convert::Infallible;
-use std::future::{Future, ready as done};
+use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -10,20 +10,19 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use http_body::Frame;
 use percent_encoding::percent_decode;
 use tonic::Status;
-use tower::Service;
 
-use super::ChannelSettings;
 use super::connect::Secure;
-use super::pool::{Pool, Start, Stream};
+use super::pool::{Opener, Pool, Start, Stream};
 use super::request::{self, Caller, OutgoingBody};
 use super::resolve::Resolver;
 use super::target::Target;
-use crate::BoxError;
-use crate::body::Body;
+use super::{ChannelError, ChannelSettings};
+use crate::policy::{Balancing, Source};
 use crate::{http2, status, worker};
 
 /// Base64 as gRPC takes it: padded or not.
@@ -32,16 +31,37 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What the calls of a channel share.
+/// What the calls to a cluster share.
 pub(super) struct Upstream {
     pub(super) target: Target,
     pub(super) settings: ChannelSettings,
     pub(super) secure: Option<Secure>,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) pools: Box<[OnceLock<Arc<Pool>>]>,
+    pub(super) balancing: Balancing,
+    pools: Arc<[OnceLock<Arc<Pool>>]>,
 }
 
 impl Upstream {
+    /// `known`: the same cluster before it changed, whose connections it takes over.
+    pub(super) fn new(
+        target: Target,
+        sources: Vec<Source>,
+        balancing: Balancing,
+        settings: ChannelSettings,
+        known: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, ChannelError> {
+        let secure = match target.scheme == Scheme::HTTPS {
+            true => Some(Secure::new(&target, &settings.tls)?),
+            false => None,
+        };
+        let pools = match known {
+            Some(known) if known.target.scheme == target.scheme => known.pools.clone(),
+            _ => (0..worker::SLOTS).map(|_| OnceLock::new()).collect(),
+        };
+        let resolver = Resolver::new(sources, settings.resolve_interval);
+        Ok(Arc::new(Self { target, settings, secure, resolver, balancing, pools }))
+    }
+
     fn pool(&self) -> Arc<Pool> {
         match self.pools.get(worker::slot()) {
             Some(pool) => pool.get_or_init(Arc::default).clone(),
@@ -70,7 +90,7 @@ impl Upstream {
         }
     }
 
-    async fn call(
+    pub(super) async fn call(
         self: Arc<Self>,
         mut head: Head,
         mut body: OutgoingBody,
@@ -85,9 +105,10 @@ impl Upstream {
             let version = self.resolver.version();
             let changed = pin!(pool.changed());
             let ends = body.is_empty();
-            let started = pool.start(&self, &head.uri, &head.headers, ends);
+            let call = Opener { uri: &head.uri, headers: &head.headers, ends, hash: head.hash };
+            let started = pool.start(&self, call);
             drop(turn.take());
-            let ((sender, answering), stream) = match started {
+            let ((sender, answering), mut stream) = match started {
                 Start::Sent(sent, stream) => (sent, stream),
                 Start::Full(mut room, _stream) => {
                     (&mut room).await;
@@ -107,6 +128,7 @@ impl Upstream {
             let error = match answering.await {
                 Ok(response) => {
                     caller.answered();
+                    stream.answered();
                     return answer(response, (stream, caller));
                 }
                 Err(error) => error,
@@ -126,9 +148,11 @@ impl Upstream {
 }
 
 /// What a request begins with. It is kept while the call may have to be sent again.
-struct Head {
-    uri: Uri,
-    headers: HeaderMap,
+pub(super) struct Head {
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    /// What goes to the same endpoint, where the balancing goes by a hash.
+    pub(super) hash: Option<u64>,
 }
 
 fn answer(mut response: Response<http2::Body>, holds: Holds) -> Response<UpstreamBody> {
@@ -157,49 +181,12 @@ fn sanitise(headers: &mut HeaderMap) {
     }
 }
 
-fn fail(status: &Status) -> Response<UpstreamBody> {
+pub(super) fn fail(status: &Status) -> Response<UpstreamBody> {
     let mut response = Response::new(UpstreamBody::default());
     let content = HeaderValue::from_static("application/grpc");
     *response.headers_mut() = status::trailers(status);
     response.headers_mut().insert(CONTENT_TYPE, content);
     response
-}
-
-/// The service of an [`Upstream`].
-#[derive(Clone)]
-pub(crate) struct Call {
-    pub(super) upstream: Arc<Upstream>,
-    /// Whether a call's own `:authority` is sent, where it has one, instead of the target's.
-    pub(super) keeps_authority: bool,
-}
-
-impl<B> Service<Request<B>> for Call
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<UpstreamBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let (body, caller) = OutgoingBody::new(Body::new(body));
-        let authority = parts.uri.authority().filter(|_| self.keeps_authority).cloned();
-        let uri = match self.upstream.target.uri(&parts.uri, authority) {
-            Ok(uri) => uri,
-            Err(error) => {
-                let failed = fail(&Status::internal(format!("method name: {error}")));
-                return Box::pin(done(Ok(failed)));
-            }
-        };
-        let call = self.upstream.clone().call(Head { uri, headers: parts.headers }, body, caller);
-        Box::pin(async { Ok(call.await) })
-    }
 }
 
 /// What a call holds until its end: its place on the connection, and its request.

@@ -37,9 +37,11 @@ use http::{Request, Response};
 use tonic::server::NamedService;
 use tower::Service;
 
+pub use admin::Admin;
 pub use lifecycle::Phase;
 pub(crate) use router::Router;
 pub use running::{Running, Signals};
+pub(crate) use settings::duration;
 pub use settings::{Runtime, ServerSettings, SettingsError};
 pub use tls::{ClientAuth, ServerTls};
 

@@ -315,7 +315,8 @@ fn some_time(value: &str) -> Option<Duration> {
     duration(value).filter(|time| !time.is_zero())
 }
 
-fn duration(value: &str) -> Option<Duration> {
+/// `0`, `250ms`, `30s`, `5m` or `1h`.
+pub(crate) fn duration(value: &str) -> Option<Duration> {
     if value == "0" {
         return Some(Duration::ZERO);
     }
