@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http_client::send;
@@ -131,6 +134,40 @@ async fn who_breaks_the_rules_is_told() {
         let mut client = connect(&server, "/v1/hello:chat", &[]).await;
         client.send(Message::binary(vec![1, 2])).await.unwrap();
         assert_eq!(closed(&mut client).await.0, 1003);
+        let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+        let no_text = Frame::message(vec![0xff], OpCode::Data(Data::Text), true);
+        client.send(Message::Frame(no_text)).await.unwrap();
+        assert_eq!(closed(&mut client).await.0, 1007);
+    })
+    .await;
+}
+
+/// More than the server reads before it says that it is too long.
+#[tokio::test]
+async fn who_sends_far_too_much_is_told_all_the_same() {
+    within(async {
+        let mut small = settings();
+        small.max_message_bytes = 1000;
+        let server = greeter(small).await;
+        for _ in 0..20 {
+            let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+            client.send(Message::text("x".repeat(2_000_000))).await.unwrap();
+            assert_eq!(closed(&mut client).await.0, 1009);
+        }
+    })
+    .await;
+}
+
+/// RFC 6455, section 5.5.1.
+#[tokio::test]
+async fn a_close_is_answered_with_one() {
+    within(async {
+        let server = greeter(settings()).await;
+        let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+        let bye = CloseFrame { code: CloseCode::Away, reason: "bye".into() };
+        client.close(Some(bye)).await.unwrap();
+        assert_eq!(closed(&mut client).await, (1001, "bye".to_owned()));
+        assert!(client.next().await.is_none());
     })
     .await;
 }

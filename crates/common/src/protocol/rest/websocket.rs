@@ -24,6 +24,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body::{Body as HttpBody, Frame};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
@@ -220,19 +221,27 @@ impl Session {
         let Self { parts, options, messages, requests } = self;
         tokio::select! {
             close = read(&mut stream, &messages, requests) => {
-                // The call is dropped with this future, which cancels it.
-                if let Some(close) = close {
-                    let _ = timeout(LAST_WORDS, sink.send(Message::Close(Some(close)))).await;
-                }
+                // The call is dropped with its future, which cancels it.
+                let said = async {
+                    match close {
+                        Some(close) => sink.send(Message::Close(Some(close))).await,
+                        // A client's own close has its answer from tungstenite, which waits for this.
+                        None => sink.flush().await,
+                    }
+                };
+                let _ = timeout(LAST_WORDS, said).await;
             }
             written = write(&mut sink, call, &parts, &messages.route, &options) => {
                 if written.is_ok() {
-                    // Closed with bytes unread, a connection would be reset, and the reset
-                    // overtake the last message.
                     let closed = async { while let Some(Ok(_)) = stream.next().await {} };
                     let _ = timeout(LAST_WORDS, closed).await;
                 }
             }
+        }
+        if let Ok(mut socket) = sink.reunite(stream) {
+            // Dropped with bytes unread the connection would be reset, and the reset overtake what
+            // was said; its end lingers.
+            let _ = socket.get_mut().shutdown().await;
         }
     }
 }
@@ -268,6 +277,9 @@ async fn read(
                     }
                     Some(Err(tungstenite::Error::Protocol(error))) => {
                         Some(close(CloseCode::Protocol, &error.to_string()))
+                    }
+                    Some(Err(tungstenite::Error::Utf8(_))) => {
+                        Some(close(CloseCode::Invalid, "a text message is UTF-8"))
                     }
                     _ => None,
                 };
