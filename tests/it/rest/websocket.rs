@@ -193,6 +193,7 @@ async fn a_handshake_that_cannot_be_is_refused_over_http() {
         let old = [("sec-websocket-version", "8")];
         assert_eq!(handshake(path, &old).await, (426, Some("13".to_owned())));
         assert_eq!(handshake(path, &[("sec-websocket-key", "short")]).await, (400, None));
+        assert_eq!(handshake(path, &[("connection", "keep-alive")]).await, (400, None));
         // Pages of other origins, unless they are allowed.
         assert_eq!(handshake(path, &[("origin", "https://evil.example.org")]).await, (403, None));
         connect(&server, path, &[("origin", &format!("http://{}", server.addr()))]).await;

@@ -139,6 +139,12 @@ const HANDSHAKE: [http::HeaderName; 4] = [
 
 /// What accepts the handshake (RFC 6455, 4.2).
 fn handshake(parts: &Parts, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    // Who only passed `upgrade` on does not know that the connection becomes another.
+    let options = headers.get_all(CONNECTION).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(b"upgrade")) {
+        let what = "expected connection: upgrade";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, what));
+    }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let what = "expected version 13 of WebSocket";
         let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, Code::InvalidArgument, what);
