@@ -64,7 +64,7 @@ fn parameter(
         false => route.method.input.path(name).filter(|_| !whole),
     };
     let what = match field {
-        Some(_) if route.is_bound(name) => "this field is in the path or the body already".into(),
+        Some(field) if route.is_bound(&field) => "this field is in the path or the body already".into(),
         Some(field) => {
             return json::text_to_wire(&field, value, options, out)
                 .map_err(|error| bad_field("query", name, error.reason()));
