@@ -1,6 +1,10 @@
 //! What a client is told when it does not get what it asked for, and headers both ways.
 
-use http::Method;
+use std::convert::Infallible;
+
+use ahoy::Server;
+use ahoy::body::Body;
+use http::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +13,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::echo::serve;
 use super::http_client::{get, json as send_json, send};
-use crate::support::{Guards, Scripted, greeter, scripted, settings, within};
+use crate::support::{Guards, Scripted, greeter, scripted, settings, start, within};
 
 #[tokio::test]
 async fn who_is_lost_is_told_what_is_near() {
@@ -169,6 +173,25 @@ async fn headers_are_metadata_both_ways() {
 
         let answer = send(&server, Method::GET, "/v1/say", &[("grpc-timeout", "soon")], "").await;
         assert_eq!(answer.status, 400);
+    })
+    .await;
+}
+
+/// A service without generated code passes on what it was told, whatever that is.
+#[tokio::test]
+async fn details_that_are_none_are_left_out() {
+    within(async {
+        let broken = tower::service_fn(|_: Request<Body>| async {
+            let response = Response::builder().header("content-type", "application/grpc");
+            let response = response.header("grpc-status", "5").header("grpc-message", "gone");
+            let response = response.header("grpc-status-details-bin", "!");
+            Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
+        });
+        let server = Server::new("broken").contracts(contracts::FILE_DESCRIPTOR_SET);
+        let server = start(server.route("hello.v1.HelloService", broken), settings()).await;
+        let answer = get(&server, "/v1/hello").await;
+        let expected = json!({ "code": 5, "message": "gone", "details": [] });
+        assert_eq!((answer.status.as_u16(), answer.json()), (404, expected));
     })
     .await;
 }
