@@ -80,6 +80,7 @@ impl Service<Request<Body>> for Echo {
             }
         }
         headers.insert("etag", HeaderValue::from_static("\"7\""));
+        headers.insert("x-twice", HeaderValue::from_static("first"));
         ready(Ok(response))
     }
 }
@@ -106,6 +107,7 @@ impl http_body::Body for Echoed {
         let mut trailers = HeaderMap::new();
         status.add_header(&mut trailers).unwrap();
         trailers.insert("x-trailer", HeaderValue::from_static("last"));
+        trailers.insert("x-twice", HeaderValue::from_static("last"));
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 }

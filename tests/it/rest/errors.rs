@@ -169,6 +169,8 @@ async fn headers_are_metadata_both_ways() {
         assert!(answer.header("got-grpc-timeout").is_some());
         assert_eq!(answer.header("etag"), Some("\"7\""));
         assert_eq!(answer.header("x-trailer"), Some("last"));
+        let twice: Vec<_> = answer.headers.get_all("x-twice").iter().collect();
+        assert_eq!(twice, ["first", "last"]);
         assert_eq!(answer.header("grpc-status"), None);
 
         let answer = send(&server, Method::GET, "/v1/say", &[("grpc-timeout", "soon")], "").await;

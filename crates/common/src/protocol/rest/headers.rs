@@ -104,6 +104,13 @@ pub(super) fn outbound(headers: &mut HeaderMap) {
     remove_grpc(headers);
 }
 
+/// Adds the metadata of the end to that of the beginning, which may have the same names.
+pub(super) fn append(headers: &mut HeaderMap, trailers: &HeaderMap) {
+    for (name, value) in trailers {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
 fn remove_grpc(headers: &mut HeaderMap) {
     let own = |name: &&HeaderName| name.as_str().starts_with("grpc-");
     let own: Vec<_> = headers.keys().filter(own).cloned().collect();
