@@ -220,8 +220,14 @@ impl<B: Body<Data = Bytes>> Body for Bounded<B> {
 pub(super) struct Watched<I> {
     io: I,
     bound: Bound,
+    end: Option<End>,
+}
+
+/// The end of a connection, once it has begun.
+struct End {
+    time: Pin<Box<Sleep>>,
     /// From when our half is closed.
-    end: Option<(Farewell, Pin<Box<Sleep>>)>,
+    farewell: Option<Farewell>,
 }
 
 impl<I> Watched<I> {
@@ -271,15 +277,40 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.end.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        }
-        // An answer may have been given before all of its request had come.
-        let (farewell, sleep) =
-            this.end.get_or_insert_with(|| (Farewell::default(), Box::pin(sleep(LAST_WORDS))));
-        if sleep.as_mut().poll(cx).is_ready() {
+        let end = this
+            .end
+            .get_or_insert_with(|| End { time: Box::pin(sleep(LAST_WORDS)), farewell: None });
+        if end.time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
+        let farewell = match &mut end.farewell {
+            Some(farewell) => farewell,
+            none => {
+                // TLS has something to say first, which a client that reads nothing holds up.
+                ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+                none.insert(Farewell::default())
+            }
+        };
+        // An answer may have been given before all of its request had come.
         farewell.poll(&mut this.io, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_ends_also_when_its_client_does_not_let_it() {
+        // As TLS: what is said last waits for room, and there is none.
+        let (mut io, _client) = duplex(1);
+        io.write_all(b"x").await.unwrap();
+        let io = tokio::io::BufWriter::new(io);
+        let mut watched = Watched { io, bound: Bound::default(), end: None };
+        watched.io.write_all(b"close").await.unwrap();
+        watched.shutdown().await.unwrap();
     }
 }
