@@ -81,6 +81,9 @@ impl Service<Request<Body>> for Echo {
         }
         headers.insert("etag", HeaderValue::from_static("\"7\""));
         headers.insert("x-twice", HeaderValue::from_static("first"));
+        // It means what came to it over another connection.
+        headers.insert("connection", HeaderValue::from_static("close"));
+        headers.insert("transfer-encoding", HeaderValue::from_static("gzip"));
         ready(Ok(response))
     }
 }

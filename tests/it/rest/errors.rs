@@ -171,7 +171,9 @@ async fn headers_are_metadata_both_ways() {
         assert_eq!(answer.header("x-trailer"), Some("last"));
         let twice: Vec<_> = answer.headers.get_all("x-twice").iter().collect();
         assert_eq!(twice, ["first", "last"]);
-        assert_eq!(answer.header("grpc-status"), None);
+        for name in ["grpc-status", "connection", "transfer-encoding"] {
+            assert_eq!(answer.header(name), None, "{name}");
+        }
 
         let answer = send(&server, Method::GET, "/v1/say", &[("grpc-timeout", "soon")], "").await;
         assert_eq!(answer.status, 400);

@@ -17,11 +17,18 @@ pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encod
 pub(crate) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Headers that are about a connection, about the body as it was, or about gRPC itself. None of
-/// them is metadata.
-const NOT_METADATA: [HeaderName; 15] = [
-    ACCEPT_ENCODING,
+/// Headers that are about a connection.
+pub(crate) const OF_CONNECTIONS: [HeaderName; 5] = [
     CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Headers that are about the body as it was, or about gRPC itself. Neither is metadata.
+const NOT_METADATA: [HeaderName; 10] = [
+    ACCEPT_ENCODING,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_TYPE,
@@ -29,12 +36,8 @@ const NOT_METADATA: [HeaderName; 15] = [
     GRPC_ACCEPT_ENCODING,
     GRPC_ENCODING,
     HOST,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
 ];
 
 /// Makes gRPC's headers of a request's. Its metadata stays; what had another meaning has been read
@@ -44,7 +47,7 @@ pub(crate) fn into_grpc_headers(headers: &mut HeaderMap) {
     // What they name is for this connection alone, too (RFC 9110, section 7.6.1).
     let options = options.flat_map(|options| options.split(','));
     let named: Vec<_> = options.filter_map(|name| name.trim().parse().ok()).collect();
-    for name in named.iter().chain(&NOT_METADATA) {
+    for name in named.iter().chain(&OF_CONNECTIONS).chain(&NOT_METADATA) {
         headers.remove::<&HeaderName>(name);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::UPGRADE;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, UpgradeableConnection};
@@ -28,6 +28,7 @@ use crate::BoxError;
 use crate::farewell::Farewell;
 use crate::layers::deadline;
 use crate::protocol::edge::Takeover;
+use crate::protocol::metadata::OF_CONNECTIONS;
 use crate::stack::{Inbound, InboundBody};
 
 /// After its deadline a call has this long to tell its client so, and a client whose connection is
@@ -181,7 +182,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.call.poll(cx));
+        let Ok(mut response) = ready!(this.call.poll(cx));
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // As over HTTP/2, a service's metadata says nothing of the connection.
+            for name in &OF_CONNECTIONS {
+                response.headers_mut().remove(name);
+            }
+        }
         let open = this.open.take();
         Poll::Ready(Ok(response.map(|body| Bounded { body, _open: open })))
     }
