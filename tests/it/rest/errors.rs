@@ -1,9 +1,12 @@
 //! What a client is told when it does not get what it asked for, and headers both ways.
 
 use std::convert::Infallible;
+use std::io::Write;
 
 use ahoy::Server;
 use ahoy::body::Body;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,9 +45,15 @@ async fn who_is_lost_is_told_what_is_near() {
         let answer = send(&server, Method::POST, "/v1/hello", &form, "name=Ada").await;
         assert_eq!(answer.status, 415);
         assert!(answer.text().contains("takes content-type application/json"), "{}", answer.text());
-        let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
-        let answer = send(&server, Method::POST, "/v1/hello", &gzip, "{}").await;
-        assert_eq!(answer.status, 415);
+        for (path, encoding, takes) in [
+            ("/v1/hello", "br", "gzip, zstd"),
+            ("/v1/hello", "gzip, gzip", "gzip, zstd"),
+            ("/v1/hello:everyone", "gzip", "identity"),
+        ] {
+            let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+            let answer = send(&server, Method::POST, path, &headers, "{}").await;
+            assert_eq!((answer.status.as_u16(), answer.header("accept-encoding")), (415, Some(takes)));
+        }
     })
     .await;
 }
@@ -84,6 +93,31 @@ async fn what_is_wrong_is_named() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("\"code\":8"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_may_be_compressed_as_far_as_the_limit_goes() {
+    within(async {
+        let server = greeter(settings()).await;
+        let gzip = |text: &[u8]| {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(text).unwrap();
+            gzip.finish().unwrap()
+        };
+        let post = async |body: &[u8]| {
+            let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+            send(&server, Method::POST, "/v1/hello", &headers, body).await
+        };
+        let answer = post(&gzip(br#"{"name":"Ada"}"#)).await;
+        assert_eq!(answer.json(), json!({ "greeting": "Hello, Ada!" }));
+        assert_eq!(post(b"").await.status, 200);
+        let damaged = post(b"{}").await;
+        assert_eq!((damaged.status.as_u16(), &damaged.json()["code"]), (400, &json!(3)));
+        let bomb = gzip(&vec![b' '; 64 << 20]);
+        let answer = post(&bomb).await;
+        assert_eq!(answer.json()["code"], 8, "{} bytes: {}", bomb.len(), answer.text());
     })
     .await;
 }
