@@ -5,6 +5,7 @@ use contracts::hello::v1::SayHelloManyTimesResponse;
 use futures_util::{SinkExt, StreamExt, stream};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -153,6 +154,26 @@ async fn who_sends_far_too_much_is_told_all_the_same() {
             let mut client = connect(&server, "/v1/hello:chat", &[]).await;
             client.send(Message::text("x".repeat(2_000_000))).await.unwrap();
             assert_eq!(closed(&mut client).await.0, 1009);
+        }
+    })
+    .await;
+}
+
+/// Answers are not gathered for it: it is the one that has to wait.
+#[tokio::test]
+async fn who_only_pings_and_never_reads_is_read_no_more() {
+    within(async {
+        let server = greeter(settings()).await;
+        let client = connect(&server, "/v1/hello:chat", &[("grpc-timeout", "5S")]).await;
+        let mut client = client.into_inner();
+        // Masked with zeros.
+        let pings = [&[0x89, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat().repeat(1000);
+        let mut sent = 0;
+        // Until the deadline.
+        while client.write_all(&pings).await.is_ok() {
+            sent += pings.len();
+            // More than the system holds of both ways.
+            assert!(sent < 50_000_000, "all of it was read");
         }
     })
     .await;
