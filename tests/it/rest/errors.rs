@@ -52,7 +52,10 @@ async fn who_is_lost_is_told_what_is_near() {
         ] {
             let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
             let answer = send(&server, Method::POST, path, &headers, "{}").await;
-            assert_eq!((answer.status.as_u16(), answer.header("accept-encoding")), (415, Some(takes)));
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("accept-encoding")),
+                (415, Some(takes))
+            );
         }
     })
     .await;
@@ -93,6 +96,28 @@ async fn what_is_wrong_is_named() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("\"code\":8"), "{answer}");
+    })
+    .await;
+}
+
+/// RFC 9112, sections 3.2 and 7.1.
+#[tokio::test]
+async fn what_is_no_http_is_the_clients_fault() {
+    within(async {
+        let server = greeter(settings()).await;
+        for request in [
+            "GET /v1/hello HTTP/1.1\r\n\r\n",
+            "GET /v1/hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            "POST /v1/hello HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nx\r\n",
+            "POST /v1/hello HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+                fffffffffffffffff\r\n",
+        ] {
+            let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = [0; 13];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 400 ", "{request}");
+        }
     })
     .await;
 }

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::UPGRADE;
-use http::{Request, Response, StatusCode};
+use http::header::{HOST, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, UpgradeableConnection};
@@ -25,6 +25,7 @@ use tower::Service as _;
 use super::request::RequestBody;
 use super::settings::ServerSettings;
 use crate::BoxError;
+use crate::body;
 use crate::farewell::Farewell;
 use crate::layers::deadline;
 use crate::protocol::edge::Takeover;
@@ -143,7 +144,7 @@ impl hyper::service::Service<Request<Incoming>> for OneByOne {
         let request = request.map(RequestBody::Http1);
         // That of the last call on this thread, if it was not taken.
         let _ = deadline::begun();
-        let call = self.stack.borrow_mut().call(request);
+        let call = names_a_host(&request).then(|| self.stack.borrow_mut().call(request));
         let end = match deadline::begun() {
             Some(deadline) => deadline.checked_add(LAST_WORDS),
             None => self.other.and_then(|time| Instant::now().checked_add(time)),
@@ -154,6 +155,12 @@ impl hyper::service::Service<Request<Incoming>> for OneByOne {
         });
         Answer { call, open: Some(Open(self.bound.clone())) }
     }
+}
+
+/// Whoever passed a request on may take one without a host, or with two, for another's (RFC 9112,
+/// section 3.2).
+fn names_a_host<B>(request: &Request<B>) -> bool {
+    request.version() < Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }
 
 /// A call that has not ended.
@@ -168,21 +175,32 @@ impl Drop for Open {
 pin_project! {
     /// An answer whose body tells when it is over.
     struct Answer<F> {
+        // None for what is no request.
         #[pin]
-        call: F,
+        call: Option<F>,
         open: Option<Open>,
     }
 }
 
-impl<F, B> Future for Answer<F>
+impl<F> Future for Answer<F>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
+    F: Future<Output = Result<Response<InboundBody>, Infallible>>,
 {
-    type Output = Result<Response<Bounded<B>>, Infallible>;
+    type Output = Result<Response<Bounded<InboundBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.call.poll(cx));
+        let mut response = match this.call.as_pin_mut() {
+            Some(call) => {
+                let Ok(response) = ready!(call.poll(cx));
+                response
+            }
+            None => {
+                let mut refusal = Response::new(InboundBody::translated(body::Body::empty()));
+                *refusal.status_mut() = StatusCode::BAD_REQUEST;
+                refusal
+            }
+        };
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // As over HTTP/2, a service's metadata says nothing of the connection.
             for name in &OF_CONNECTIONS {
