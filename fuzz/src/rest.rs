@@ -1,4 +1,8 @@
-//! REST's path templates.
+//! REST's path templates and its requests.
+
+mod request;
+
+pub use request::request;
 
 use ahoy::protocol::rest::template::{Segment, Template};
 

@@ -43,6 +43,16 @@ pub(crate) fn compiler<P: AsRef<Path>>(include: &[P]) -> anyhow::Result<Compiler
     Ok(compiler)
 }
 
+/// What is wrong, and where.
+pub(crate) fn explain(error: &protox::Error) -> String {
+    let text = format!("{error:?}");
+    match error.file() {
+        // An end that comes too early has no line.
+        Some(file) if error.is_parse() && !text.starts_with(file) => format!("{file}: {text}"),
+        _ => text,
+    }
+}
+
 impl Folder {
     /// Compiles every `.proto` of a folder, and reads every file of examples.
     ///
@@ -55,8 +65,7 @@ impl Folder {
         let mut compiler = compiler(&include)?;
         let mut count = 0;
         for (file, _) in files.iter().filter(|(file, _)| is_proto(file)) {
-            // It prints the line, and a mark below what is wrong.
-            compiler.open_file(file).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            compiler.open_file(file).map_err(|error| anyhow::anyhow!(explain(&error)))?;
             count += 1;
         }
         if count == 0 {

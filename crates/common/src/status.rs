@@ -95,6 +95,12 @@ pub fn of_request(error: &(dyn Error + 'static)) -> Status {
     if let Some(http2::Error::Reset(Reason::NO_ERROR, _)) = error.downcast_ref() {
         return abandoned();
     }
+    if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>())
+        && matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+    {
+        // hyper's word for chunks of HTTP/1.1 that are none.
+        return Status::invalid_argument(format!("malformed body: {io}"));
+    }
     let status = of_transport(error);
     match status.code() {
         Code::Cancelled => abandoned(),

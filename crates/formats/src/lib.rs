@@ -34,3 +34,4 @@ mod text;
 pub mod wire;
 
 pub use schema::{Field, Message, Path, Schema, SchemaError};
+pub use text::nearest;

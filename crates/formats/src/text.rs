@@ -109,8 +109,9 @@ fn escape(mut bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The known name nearest to one that is not known, if any comes near.
-pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name nearest to one that is not known, if any comes near. What it looks at is bounded,
+/// whatever the names.
+pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     /// Names less alike than this (of 1) are not worth a suggestion.
     const ALIKE: f64 = 0.7;
     /// Nor is a longer one a slip; comparing takes time by the product of the lengths.

@@ -80,6 +80,10 @@ impl Service<Request<Body>> for Echo {
             }
         }
         headers.insert("etag", HeaderValue::from_static("\"7\""));
+        headers.insert("x-twice", HeaderValue::from_static("first"));
+        // It means what came to it over another connection.
+        headers.insert("connection", HeaderValue::from_static("close"));
+        headers.insert("transfer-encoding", HeaderValue::from_static("gzip"));
         ready(Ok(response))
     }
 }
@@ -106,6 +110,7 @@ impl http_body::Body for Echoed {
         let mut trailers = HeaderMap::new();
         status.add_header(&mut trailers).unwrap();
         trailers.insert("x-trailer", HeaderValue::from_static("last"));
+        trailers.insert("x-twice", HeaderValue::from_static("last"));
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 }

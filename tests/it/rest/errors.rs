@@ -1,6 +1,13 @@
 //! What a client is told when it does not get what it asked for, and headers both ways.
 
-use http::Method;
+use std::convert::Infallible;
+use std::io::Write;
+
+use ahoy::Server;
+use ahoy::body::Body;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +16,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::echo::serve;
 use super::http_client::{get, json as send_json, send};
-use crate::support::{Guards, Scripted, greeter, scripted, settings, within};
+use crate::support::{Guards, Scripted, greeter, scripted, settings, start, within};
 
 #[tokio::test]
 async fn who_is_lost_is_told_what_is_near() {
@@ -38,9 +45,18 @@ async fn who_is_lost_is_told_what_is_near() {
         let answer = send(&server, Method::POST, "/v1/hello", &form, "name=Ada").await;
         assert_eq!(answer.status, 415);
         assert!(answer.text().contains("takes content-type application/json"), "{}", answer.text());
-        let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
-        let answer = send(&server, Method::POST, "/v1/hello", &gzip, "{}").await;
-        assert_eq!(answer.status, 415);
+        for (path, encoding, takes) in [
+            ("/v1/hello", "br", "gzip, zstd"),
+            ("/v1/hello", "gzip, gzip", "gzip, zstd"),
+            ("/v1/hello:everyone", "gzip", "identity"),
+        ] {
+            let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+            let answer = send(&server, Method::POST, path, &headers, "{}").await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("accept-encoding")),
+                (415, Some(takes))
+            );
+        }
     })
     .await;
 }
@@ -80,6 +96,53 @@ async fn what_is_wrong_is_named() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("\"code\":8"), "{answer}");
+    })
+    .await;
+}
+
+/// RFC 9112, sections 3.2 and 7.1.
+#[tokio::test]
+async fn what_is_no_http_is_the_clients_fault() {
+    within(async {
+        let server = greeter(settings()).await;
+        for request in [
+            "GET /v1/hello HTTP/1.1\r\n\r\n",
+            "GET /v1/hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            "POST /v1/hello HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nx\r\n",
+            "POST /v1/hello HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+                fffffffffffffffff\r\n",
+        ] {
+            let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = [0; 13];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 400 ", "{request}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_may_be_compressed_as_far_as_the_limit_goes() {
+    within(async {
+        let server = greeter(settings()).await;
+        let gzip = |text: &[u8]| {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(text).unwrap();
+            gzip.finish().unwrap()
+        };
+        let post = async |body: &[u8]| {
+            let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+            send(&server, Method::POST, "/v1/hello", &headers, body).await
+        };
+        let answer = post(&gzip(br#"{"name":"Ada"}"#)).await;
+        assert_eq!(answer.json(), json!({ "greeting": "Hello, Ada!" }));
+        assert_eq!(post(b"").await.status, 200);
+        let damaged = post(b"{}").await;
+        assert_eq!((damaged.status.as_u16(), &damaged.json()["code"]), (400, &json!(3)));
+        let bomb = gzip(&vec![b' '; 64 << 20]);
+        let answer = post(&bomb).await;
+        assert_eq!(answer.json()["code"], 8, "{} bytes: {}", bomb.len(), answer.text());
     })
     .await;
 }
@@ -165,10 +228,33 @@ async fn headers_are_metadata_both_ways() {
         assert!(answer.header("got-grpc-timeout").is_some());
         assert_eq!(answer.header("etag"), Some("\"7\""));
         assert_eq!(answer.header("x-trailer"), Some("last"));
-        assert_eq!(answer.header("grpc-status"), None);
+        let twice: Vec<_> = answer.headers.get_all("x-twice").iter().collect();
+        assert_eq!(twice, ["first", "last"]);
+        for name in ["grpc-status", "connection", "transfer-encoding"] {
+            assert_eq!(answer.header(name), None, "{name}");
+        }
 
         let answer = send(&server, Method::GET, "/v1/say", &[("grpc-timeout", "soon")], "").await;
         assert_eq!(answer.status, 400);
+    })
+    .await;
+}
+
+/// A service without generated code passes on what it was told, whatever that is.
+#[tokio::test]
+async fn details_that_are_none_are_left_out() {
+    within(async {
+        let broken = tower::service_fn(|_: Request<Body>| async {
+            let response = Response::builder().header("content-type", "application/grpc");
+            let response = response.header("grpc-status", "5").header("grpc-message", "gone");
+            let response = response.header("grpc-status-details-bin", "!");
+            Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
+        });
+        let server = Server::new("broken").contracts(contracts::FILE_DESCRIPTOR_SET);
+        let server = start(server.route("hello.v1.HelloService", broken), settings()).await;
+        let answer = get(&server, "/v1/hello").await;
+        let expected = json!({ "code": 5, "message": "gone", "details": [] });
+        assert_eq!((answer.status.as_u16(), answer.json()), (404, expected));
     })
     .await;
 }

@@ -147,6 +147,42 @@ async fn the_body_is_everything_else() {
     .await;
 }
 
+/// Also of what is a message on the wire, where one would add to the other.
+#[tokio::test]
+async fn of_two_values_one_counts() {
+    within(async {
+        let server = serve(
+            r#"
+            service Messaging {
+                rpc Put(Q) returns (Q) {
+                    option (google.api.http) = {
+                        put: "/v1/{at_time}/{is_set}" body: "*"
+                        additional_bindings { get: "/v1/{at_time}" }
+                    };
+                }
+            }
+            message Q {
+                google.protobuf.Timestamp at_time = 1;
+                google.protobuf.BoolValue is_set = 2;
+                google.protobuf.Duration ttl = 3;
+            }
+            "#,
+        )
+        .await;
+        let body = r#"{ "atTime": "1970-01-01T00:00:01.5Z", "isSet": true }"#;
+        let path = "/v1/1970-01-01T00:00:00Z/false";
+        let answer = send_json(&server, Method::PUT, path, body).await;
+        assert_eq!(answer.json(), json!({ "atTime": "1970-01-01T00:00:00Z", "isSet": false }));
+
+        let path = "/v1/1970-01-01T00:00:00Z";
+        let answer = get(&server, &format!("{path}?ttl=1.5s&ttl=2s")).await;
+        assert_eq!(answer.json(), json!({ "atTime": "1970-01-01T00:00:00Z", "ttl": "2s" }));
+        let answer = get(&server, &format!("{path}?atTime=1970-01-01T00:00:01Z")).await;
+        assert_eq!(answer.status, 400, "by its other name it is in the path, too");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_a_body_there_is_none() {
     within(async {

@@ -5,9 +5,13 @@ use contracts::hello::v1::SayHelloManyTimesResponse;
 use futures_util::{SinkExt, StreamExt, stream};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http_client::send;
@@ -131,6 +135,60 @@ async fn who_breaks_the_rules_is_told() {
         let mut client = connect(&server, "/v1/hello:chat", &[]).await;
         client.send(Message::binary(vec![1, 2])).await.unwrap();
         assert_eq!(closed(&mut client).await.0, 1003);
+        let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+        let no_text = Frame::message(vec![0xff], OpCode::Data(Data::Text), true);
+        client.send(Message::Frame(no_text)).await.unwrap();
+        assert_eq!(closed(&mut client).await.0, 1007);
+    })
+    .await;
+}
+
+/// More than the server reads before it says that it is too long.
+#[tokio::test]
+async fn who_sends_far_too_much_is_told_all_the_same() {
+    within(async {
+        let mut small = settings();
+        small.max_message_bytes = 1000;
+        let server = greeter(small).await;
+        for _ in 0..20 {
+            let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+            client.send(Message::text("x".repeat(2_000_000))).await.unwrap();
+            assert_eq!(closed(&mut client).await.0, 1009);
+        }
+    })
+    .await;
+}
+
+/// Answers are not gathered for it: it is the one that has to wait.
+#[tokio::test]
+async fn who_only_pings_and_never_reads_is_read_no_more() {
+    within(async {
+        let server = greeter(settings()).await;
+        let client = connect(&server, "/v1/hello:chat", &[("grpc-timeout", "5S")]).await;
+        let mut client = client.into_inner();
+        // Masked with zeros.
+        let pings = [&[0x89, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat().repeat(1000);
+        let mut sent = 0;
+        // Until the deadline.
+        while client.write_all(&pings).await.is_ok() {
+            sent += pings.len();
+            // More than the system holds of both ways.
+            assert!(sent < 50_000_000, "all of it was read");
+        }
+    })
+    .await;
+}
+
+/// RFC 6455, section 5.5.1.
+#[tokio::test]
+async fn a_close_is_answered_with_one() {
+    within(async {
+        let server = greeter(settings()).await;
+        let mut client = connect(&server, "/v1/hello:chat", &[]).await;
+        let bye = CloseFrame { code: CloseCode::Away, reason: "bye".into() };
+        client.close(Some(bye)).await.unwrap();
+        assert_eq!(closed(&mut client).await, (1001, "bye".to_owned()));
+        assert!(client.next().await.is_none());
     })
     .await;
 }
@@ -156,6 +214,7 @@ async fn a_handshake_that_cannot_be_is_refused_over_http() {
         let old = [("sec-websocket-version", "8")];
         assert_eq!(handshake(path, &old).await, (426, Some("13".to_owned())));
         assert_eq!(handshake(path, &[("sec-websocket-key", "short")]).await, (400, None));
+        assert_eq!(handshake(path, &[("connection", "keep-alive")]).await, (400, None));
         // Pages of other origins, unless they are allowed.
         assert_eq!(handshake(path, &[("origin", "https://evil.example.org")]).await, (403, None));
         connect(&server, path, &[("origin", &format!("http://{}", server.addr()))]).await;

@@ -37,7 +37,7 @@ impl Schema {
 
     /// Types of `.proto` files; imports are looked for in `include`, or beside each file.
     pub(crate) fn compiled(files: &[PathBuf], include: &[PathBuf]) -> Result<Self, Failure> {
-        let wrong = |error: protox::Error| Failure::usage(format!("--proto: {error:?}"));
+        let wrong = |error| Failure::usage(format!("--proto: {}", crate::folder::explain(&error)));
         let beside: Vec<_> = files
             .iter()
             .map(|file| match file.parent() {

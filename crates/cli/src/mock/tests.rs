@@ -235,7 +235,9 @@ async fn what_is_wrong_in_a_folder_is_told_with_its_place() {
     write(folder, "shop/v1/shop.examples.yaml", "");
     load().unwrap();
     write(folder, "shop/v1/more.proto", "syntax = \"proto3\";\nmessage {}\n");
-    assert!(load().unwrap_err().contains("more.proto"), "{:?}", load());
+    assert!(load().unwrap_err().starts_with("shop/v1/more.proto:2:9: "), "{:?}", load());
+    write(folder, "shop/v1/more.proto", "syntax = \"proto3\";\nmessage A {\n");
+    assert!(load().unwrap_err().starts_with("shop/v1/more.proto: "), "{:?}", load());
     let empty = TempDir::new().unwrap();
     let error = Folder::load(empty.path(), &[]).map(drop).unwrap_err();
     assert!(error.to_string().contains("no .proto file"), "{error}");

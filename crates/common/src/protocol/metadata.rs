@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
@@ -17,33 +17,46 @@ pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encod
 pub(crate) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Headers that are about a connection, about the body as it was, or about gRPC itself. None of
-/// them is metadata.
-const NOT_METADATA: [HeaderName; 14] = [
-    ACCEPT_ENCODING,
+/// Headers that are about a connection.
+pub(crate) const OF_CONNECTIONS: [HeaderName; 5] = [
     CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Headers that are about the body as it was, or about gRPC itself. Neither is metadata.
+const NOT_METADATA: [HeaderName; 10] = [
+    ACCEPT_ENCODING,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     EXPECT,
     GRPC_ACCEPT_ENCODING,
     GRPC_ENCODING,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
+    HOST,
     TE,
     TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
 ];
 
-/// Makes a request's head one of gRPC. Its metadata stays; what of its headers had another
-/// meaning has been read by now.
-pub(crate) fn into_grpc(parts: &mut Parts) {
-    for name in &NOT_METADATA {
-        parts.headers.remove(name);
+/// Makes gRPC's headers of a request's. Its metadata stays; what had another meaning has been read
+/// by now.
+pub(crate) fn into_grpc_headers(headers: &mut HeaderMap) {
+    let options = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    // What they name is for this connection alone, too (RFC 9110, section 7.6.1).
+    let options = options.flat_map(|options| options.split(','));
+    let named: Vec<_> = options.filter_map(|name| name.trim().parse().ok()).collect();
+    for name in named.iter().chain(&OF_CONNECTIONS).chain(&NOT_METADATA) {
+        headers.remove::<&HeaderName>(name);
     }
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+}
+
+/// Makes a request's head one of gRPC.
+pub(crate) fn into_grpc(parts: &mut Parts) {
+    into_grpc_headers(&mut parts.headers);
     parts.method = Method::POST;
     parts.version = Version::HTTP_2;
     if parts.uri.query().is_some() {
@@ -148,6 +161,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn what_is_of_the_connection_is_no_metadata() {
+        let request = http::Request::get("/a/b?c")
+            .header("host", "test")
+            .header("connection", "keep-alive, x-hop")
+            .header("connection", "X-Other")
+            .header("x-hop", "1")
+            .header("x-other", "1")
+            .header("x-data-bin", "AAE=");
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        into_grpc(&mut head);
+        let mut names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "te", "x-data-bin"]);
+        assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/a/b".to_owned()));
+    }
 
     #[test]
     fn timeouts_keep_their_length() {

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::UPGRADE;
-use http::{Request, Response};
+use http::header::{HOST, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, UpgradeableConnection};
@@ -25,9 +25,11 @@ use tower::Service as _;
 use super::request::RequestBody;
 use super::settings::ServerSettings;
 use crate::BoxError;
+use crate::body;
 use crate::farewell::Farewell;
 use crate::layers::deadline;
 use crate::protocol::edge::Takeover;
+use crate::protocol::metadata::OF_CONNECTIONS;
 use crate::stack::{Inbound, InboundBody};
 
 /// After its deadline a call has this long to tell its client so, and a client whose connection is
@@ -142,7 +144,7 @@ impl hyper::service::Service<Request<Incoming>> for OneByOne {
         let request = request.map(RequestBody::Http1);
         // That of the last call on this thread, if it was not taken.
         let _ = deadline::begun();
-        let call = self.stack.borrow_mut().call(request);
+        let call = names_a_host(&request).then(|| self.stack.borrow_mut().call(request));
         let end = match deadline::begun() {
             Some(deadline) => deadline.checked_add(LAST_WORDS),
             None => self.other.and_then(|time| Instant::now().checked_add(time)),
@@ -153,6 +155,12 @@ impl hyper::service::Service<Request<Incoming>> for OneByOne {
         });
         Answer { call, open: Some(Open(self.bound.clone())) }
     }
+}
+
+/// Whoever passed a request on may take one without a host, or with two, for another's (RFC 9112,
+/// section 3.2).
+fn names_a_host<B>(request: &Request<B>) -> bool {
+    request.version() < Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }
 
 /// A call that has not ended.
@@ -167,21 +175,38 @@ impl Drop for Open {
 pin_project! {
     /// An answer whose body tells when it is over.
     struct Answer<F> {
+        // None for what is no request.
         #[pin]
-        call: F,
+        call: Option<F>,
         open: Option<Open>,
     }
 }
 
-impl<F, B> Future for Answer<F>
+impl<F> Future for Answer<F>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
+    F: Future<Output = Result<Response<InboundBody>, Infallible>>,
 {
-    type Output = Result<Response<Bounded<B>>, Infallible>;
+    type Output = Result<Response<Bounded<InboundBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.call.poll(cx));
+        let mut response = match this.call.as_pin_mut() {
+            Some(call) => {
+                let Ok(response) = ready!(call.poll(cx));
+                response
+            }
+            None => {
+                let mut refusal = Response::new(InboundBody::translated(body::Body::empty()));
+                *refusal.status_mut() = StatusCode::BAD_REQUEST;
+                refusal
+            }
+        };
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // As over HTTP/2, a service's metadata says nothing of the connection.
+            for name in &OF_CONNECTIONS {
+                response.headers_mut().remove(name);
+            }
+        }
         let open = this.open.take();
         Poll::Ready(Ok(response.map(|body| Bounded { body, _open: open })))
     }
@@ -220,8 +245,14 @@ impl<B: Body<Data = Bytes>> Body for Bounded<B> {
 pub(super) struct Watched<I> {
     io: I,
     bound: Bound,
+    end: Option<End>,
+}
+
+/// The end of a connection, once it has begun.
+struct End {
+    time: Pin<Box<Sleep>>,
     /// From when our half is closed.
-    end: Option<(Farewell, Pin<Box<Sleep>>)>,
+    farewell: Option<Farewell>,
 }
 
 impl<I> Watched<I> {
@@ -271,15 +302,40 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.end.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        }
-        // An answer may have been given before all of its request had come.
-        let (farewell, sleep) =
-            this.end.get_or_insert_with(|| (Farewell::default(), Box::pin(sleep(LAST_WORDS))));
-        if sleep.as_mut().poll(cx).is_ready() {
+        let end = this
+            .end
+            .get_or_insert_with(|| End { time: Box::pin(sleep(LAST_WORDS)), farewell: None });
+        if end.time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
+        let farewell = match &mut end.farewell {
+            Some(farewell) => farewell,
+            none => {
+                // TLS has something to say first, which a client that reads nothing holds up.
+                ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+                none.insert(Farewell::default())
+            }
+        };
+        // An answer may have been given before all of its request had come.
         farewell.poll(&mut this.io, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_ends_also_when_its_client_does_not_let_it() {
+        // As TLS: what is said last waits for room, and there is none.
+        let (mut io, _client) = duplex(1);
+        io.write_all(b"x").await.unwrap();
+        let io = tokio::io::BufWriter::new(io);
+        let mut watched = Watched { io, bound: Bound::default(), end: None };
+        watched.io.write_all(b"close").await.unwrap();
+        watched.shutdown().await.unwrap();
     }
 }

@@ -194,6 +194,11 @@ impl Path {
         &self.last
     }
 
+    /// The names of its fields, as the contract has them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.through.iter().chain([&self.last]).map(Field::name)
+    }
+
     /// The fields before the last.
     pub(crate) fn through(&self) -> &[Field] {
         &self.through

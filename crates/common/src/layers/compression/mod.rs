@@ -19,7 +19,7 @@ mod inbound;
 mod outbound;
 
 pub use self::body::MessageBody;
-pub(crate) use self::codec::{compress, decompress};
+pub(crate) use self::codec::{CodecError, compress, decompress};
 pub use self::encoding::Encoding;
 pub use self::handle::MessageCompression;
 pub use self::inbound::{InboundCompression, InboundCompressionLayer, Reply};

@@ -109,16 +109,18 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-/// Whether `accept-encoding` names gzip, or anything, without refusing it (RFC 9110, 12.5.3).
+/// Whether `accept-encoding` takes gzip, by its name or else as anything (RFC 9110, 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| {
-        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let quality = parameters.trim().strip_prefix("q=").map(str::parse::<f32>);
-        let refused = matches!(quality, Some(Ok(quality)) if quality <= 0.0);
-        matches!(name.trim(), "gzip" | "*") && !refused
-    })
+    let takes = |wanted: &str| {
+        let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
+        values.flat_map(|value| value.split(',')).find_map(|coding| {
+            let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+            let quality = parameters.trim().strip_prefix("q=").map(str::parse::<f32>);
+            let refused = matches!(quality, Some(Ok(quality)) if quality <= 0.0);
+            name.trim().eq_ignore_ascii_case(wanted).then_some(!refused)
+        })
+    };
+    takes("gzip").or_else(|| takes("*")).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -145,7 +147,7 @@ mod tests {
         let mut text = String::new();
         GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
         assert_eq!(text.as_bytes(), plain.into_body().collect().await.unwrap().to_bytes());
-        for refused in ["gzip;q=0", "br", "gzip; q=0.0", ""] {
+        for refused in ["gzip;q=0", "br", "gzip; q=0.0", "", "gzip;q=0, *", "*;q=0"] {
             let answer = asset.answer(&Method::GET, &headers(&[(ACCEPT_ENCODING, refused)]));
             assert!(!answer.headers().contains_key(CONTENT_ENCODING), "{refused}");
         }

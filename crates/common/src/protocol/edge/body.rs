@@ -104,7 +104,7 @@ impl<B> EdgeBody<B> {
         Self { side: Side::Grpc { body } }
     }
 
-    pub(super) fn translated(body: Body) -> Self {
+    pub(crate) fn translated(body: Body) -> Self {
         Self { side: Side::Translated { body } }
     }
 }

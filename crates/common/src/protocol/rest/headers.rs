@@ -2,35 +2,15 @@
 
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
 use super::error::bad_field;
 use crate::layers::deadline::timeout;
+use crate::protocol::metadata::{self, GRPC_TIMEOUT};
 
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
-
-/// What says how the message is carried rather than something to the handler: RFC 9110, 7.6.1,
-/// and the representation, which is gRPC's further in.
-const CARRIAGE: [HeaderName; 12] = [
-    ACCEPT_ENCODING,
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    EXPECT,
-    HOST,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
 
 /// Makes the headers of a gRPC request of those of another.
 ///
@@ -38,18 +18,9 @@ const CARRIAGE: [HeaderName; 12] = [
 /// A timeout that is none.
 pub(super) fn inbound(headers: &mut HeaderMap) -> Result<(), Status> {
     let timeout = asked_timeout(headers)?;
-    let named: Vec<_> = match headers.get(CONNECTION).map(|value| value.to_str()) {
-        Some(Ok(names)) => names.split(',').filter_map(|name| name.trim().parse().ok()).collect(),
-        _ => Vec::new(),
-    };
-    for name in named.iter().chain(&CARRIAGE) {
-        let name: &HeaderName = name;
-        headers.remove(name);
-    }
     // What they say of gRPC's messages cannot be true.
     remove_grpc(headers);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(TE, HeaderValue::from_static("trailers"));
+    metadata::into_grpc_headers(headers);
     if let Some(timeout) = timeout {
         headers.insert(GRPC_TIMEOUT, timeout::format(timeout));
     }
@@ -104,6 +75,13 @@ pub(super) fn outbound(headers: &mut HeaderMap) {
     remove_grpc(headers);
 }
 
+/// Adds the metadata of the end to that of the beginning, which may have the same names.
+pub(super) fn append(headers: &mut HeaderMap, trailers: &HeaderMap) {
+    for (name, value) in trailers {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
 fn remove_grpc(headers: &mut HeaderMap) {
     let own = |name: &&HeaderName| name.as_str().starts_with("grpc-");
     let own: Vec<_> = headers.keys().filter(own).cloned().collect();
@@ -115,6 +93,8 @@ fn remove_grpc(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use http::HeaderValue;
+
     use super::*;
 
     fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -20,7 +20,9 @@ mod websocket;
 use std::sync::Arc;
 
 use formats::json::{ReadOptions, WriteOptions};
-use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tonic::Code;
 
@@ -30,6 +32,7 @@ pub(crate) use error::http_code;
 use super::contracts::Contracts;
 use super::edge::{Answer, Arrival, Parts, media_type};
 use crate::body::Body;
+use crate::layers::compression::Encoding;
 use error::{Refusal, StatusWriter};
 use request::{Many, Messages, One};
 use response::{Answering, Form};
@@ -164,9 +167,9 @@ fn arrive(parts: &Arc<Parts>, request: Request<Body>) -> Result<Arrival, Refusal
         limit: parts.max_message_bytes,
     };
     let body = match route.body {
-        RequestBody::None => Body::new(One::new(messages, Body::empty())),
+        RequestBody::None => Body::new(One::new(messages, Body::empty(), None)),
         _ if client_streaming => Body::new(Many::new(messages, body, content.lists)),
-        _ => Body::new(One::new(messages, body)),
+        _ => Body::new(One::new(messages, body, content.encoding)),
     };
 
     let form = match system.events || wants_events(&head.headers) {
@@ -256,6 +259,7 @@ impl Lost<'_> {
 /// What a request says of its body.
 struct Content {
     media_type: String,
+    encoding: Option<Encoding>,
     length: u64,
     /// Whether messages may come as a list.
     lists: bool,
@@ -269,19 +273,24 @@ impl Content {
         let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut media_type = String::from_utf8_lossy(media_type(headers)).to_ascii_lowercase();
         let unsupported = |message| {
-            let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            let accept = match stream {
-                true => HeaderValue::from_static("application/x-ndjson, application/json"),
-                false => error::JSON,
-            };
-            Err(Refusal::new(code, Code::InvalidArgument, message).with(ACCEPT, accept))
+            Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message)
         };
-        let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        if encoding.is_some_and(|encoding| encoding != b"identity") {
-            return unsupported(
-                "a body with a content-encoding is not read: send it as it is".into(),
-            );
-        }
+        let encoding = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+            None | Some(b"identity") => None,
+            // A stream is read as it comes, not as a whole.
+            Some(name) => match Encoding::from_name(name).filter(|_| !stream) {
+                Some(encoding) => Some(encoding),
+                None => {
+                    let takes = if stream { "identity" } else { "gzip, zstd" };
+                    let name = String::from_utf8_lossy(name);
+                    let what =
+                        format!("{} takes content-encoding {takes}, not {name}", route.name());
+                    return Err(
+                        unsupported(what).with(ACCEPT_ENCODING, HeaderValue::from_static(takes))
+                    );
+                }
+            },
+        };
         let lists = match &route.body {
             RequestBody::Bytes(_) => {
                 // With its parameters, such as a boundary.
@@ -308,15 +317,15 @@ impl Content {
                 other if other.ends_with("+json") => true,
                 other => {
                     let wanted = match stream {
-                        true => "application/x-ndjson or application/json",
+                        true => "application/x-ndjson, application/json",
                         false => "application/json",
                     };
                     let what = format!("{} takes content-type {wanted}, not {other}", route.name());
-                    return unsupported(what);
+                    return Err(unsupported(what).with(ACCEPT, HeaderValue::from_static(wanted)));
                 }
             },
         };
-        Ok(Self { media_type, length, lists })
+        Ok(Self { media_type, encoding, length, lists })
     }
 }
 

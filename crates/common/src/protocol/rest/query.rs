@@ -63,20 +63,22 @@ fn parameter(
         true => return Err(bad_field("query", name, "nested too deeply")),
         false => route.method.input.path(name).filter(|_| !whole),
     };
+    if let Some(field) = &field
+        && !route.is_bound(field)
+    {
+        return json::text_to_wire(field, value, options, out)
+            .map_err(|error| bad_field("query", name, error.reason()));
+    }
+    if options.ignore_unknown {
+        return Ok(());
+    }
     let what = match field {
-        Some(_) if route.is_bound(name) => "this field is in the path or the body already".into(),
-        Some(field) => {
-            return json::text_to_wire(&field, value, options, out)
-                .map_err(|error| bad_field("query", name, error.reason()));
-        }
+        Some(_) => "this field is in the path or the body already".into(),
         None if whole => {
             format!("{} takes no parameters: all fields are in the body or the path", route.name())
         }
         None => unknown(route, name),
     };
-    if options.ignore_unknown {
-        return Ok(());
-    }
     Err(bad_field("query", name, &what))
 }
 
@@ -87,13 +89,9 @@ fn unknown(route: &Route, name: &str) -> String {
         let field = message.get_field_by_name(part);
         let Some(field) = field.or_else(|| message.get_field_by_json_name(part)) else {
             let known: Vec<_> = message.fields().collect();
-            let nearest = known.iter().map(|field| {
-                (strsim::normalized_damerau_levenshtein(field.name(), part), field.name())
-            });
-            let nearest = nearest.max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = match nearest {
-                Some((likeness, name)) if likeness >= 0.5 => format!("; did you mean `{name}`?"),
-                _ => String::new(),
+            let hint = match formats::nearest(part, known.iter().map(|field| field.name())) {
+                Some(name) => format!("; did you mean `{name}`?"),
+                None => String::new(),
             };
             return format!("{} has no field `{part}`{hint}", message.full_name());
         };

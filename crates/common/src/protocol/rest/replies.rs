@@ -33,7 +33,7 @@ impl Replies {
     pub(super) fn new(response: Response<Body>) -> Result<(HeaderMap, Self), (Status, HeaderMap)> {
         let (head, body) = response.into_parts();
         let mut headers = head.headers;
-        let status = Status::from_header_map(&headers);
+        let status = status::read(&headers);
         headers::outbound(&mut headers);
         let body = match status {
             Some(status) if status.code() != Code::Ok => return Err((status, headers)),
@@ -92,7 +92,7 @@ impl Replies {
         let status = match status::code_of(&trailers) {
             Some(Code::Ok) if self.splitter.is_empty() => None,
             Some(Code::Ok) => Some(Status::internal("the call ended within a message")),
-            _ => Status::from_header_map(&trailers)
+            _ => status::read(&trailers)
                 .or_else(|| Some(Status::internal("the call ended without a status"))),
         };
         headers::outbound(&mut trailers);

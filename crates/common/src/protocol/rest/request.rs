@@ -12,6 +12,7 @@ use tonic::Status;
 use super::error::bad_field;
 use super::route::{RequestBody, Route};
 use crate::body::Body;
+use crate::layers::compression::{CodecError, Encoding, decompress};
 use crate::protocol::frame::{self, HEADER_LEN};
 
 /// How much of a stream's messages is made at once, in bytes.
@@ -92,6 +93,14 @@ fn bad_json(error: &JsonError) -> Status {
     bad_field(&place, &error.path(), error.reason())
 }
 
+/// A body that is damaged is the request's fault.
+fn bad_encoding(error: CodecError) -> Status {
+    match error {
+        CodecError::Corrupt { .. } => Status::invalid_argument(format!("body: {error}")),
+        error => error.into(),
+    }
+}
+
 fn too_long(limit: usize) -> Status {
     Status::resource_exhausted(format!("a message of more than {limit} bytes"))
 }
@@ -101,13 +110,32 @@ pub(super) struct One {
     messages: Messages,
     /// HTTP's; none when all of it has been read.
     body: Option<Body>,
+    /// How it is compressed.
+    encoding: Option<Encoding>,
     first: Bytes,
     more: Vec<u8>,
 }
 
 impl One {
-    pub(super) fn new(messages: Messages, body: Body) -> Self {
-        Self { messages, body: Some(body), first: Bytes::new(), more: Vec::new() }
+    pub(super) fn new(messages: Messages, body: Body, encoding: Option<Encoding>) -> Self {
+        Self { messages, body: Some(body), encoding, first: Bytes::new(), more: Vec::new() }
+    }
+
+    /// The message of a body that is here as a whole.
+    fn frame(&self) -> Result<Bytes, Status> {
+        let body = if self.more.is_empty() { &self.first[..] } else { &self.more };
+        let plain;
+        let body = match self.encoding {
+            // What is empty was not compressed, whatever the headers say.
+            Some(encoding) if !body.is_empty() => {
+                plain = decompress(encoding, body, self.messages.limit).map_err(bad_encoding)?;
+                plain.get(HEADER_LEN..).unwrap_or_default()
+            }
+            _ => body,
+        };
+        let mut framed = Vec::with_capacity(HEADER_LEN + self.messages.fields.len() + body.len());
+        self.messages.append(body, &mut framed)?;
+        Ok(framed.into())
     }
 
     fn take(&mut self, chunk: Bytes) -> Result<(), Status> {
@@ -151,12 +179,9 @@ impl HttpBody for One {
                 Some(Err(error)) => Some(error),
                 None => {
                     this.body = None;
-                    let json = if this.more.is_empty() { &this.first[..] } else { &this.more };
-                    let room = HEADER_LEN + this.messages.fields.len() + json.len();
-                    let mut framed = Vec::with_capacity(room);
-                    let appended = this.messages.append(json, &mut framed);
+                    let framed = this.frame();
                     (this.first, this.more) = (Bytes::new(), Vec::new());
-                    return Poll::Ready(Some(appended.map(|()| Frame::data(framed.into()))));
+                    return Poll::Ready(Some(framed.map(Frame::data)));
                 }
             };
             if let Some(failed) = failed {

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use tonic::Status;
 
 use super::error::JSON;
+use super::headers;
 use super::replies::{self, Replies};
 use super::route::{ResponseBody, Route};
 use crate::body::Body;
@@ -66,7 +67,7 @@ impl Answering {
             }
         };
         let made = read.await.and_then(|message| self.body(&message));
-        headers.extend(std::mem::take(&mut replies.trailers));
+        headers::append(&mut headers, &replies.trailers);
         match made {
             Ok((content_type, body)) => {
                 headers.insert(CONTENT_TYPE, content_type);
@@ -96,7 +97,7 @@ impl Answering {
         let first = match poll_fn(|cx| replies.poll_next(cx)).await {
             Ok(first) => first,
             Err(status) => {
-                headers.extend(std::mem::take(&mut replies.trailers));
+                headers::append(&mut headers, &replies.trailers);
                 return self.failed(&status, headers);
             }
         };

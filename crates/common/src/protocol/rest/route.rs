@@ -116,21 +116,18 @@ impl Route {
     }
 
     /// Whether the field is in the path, or in the body.
-    pub(super) fn is_bound(&self, field: &str) -> bool {
-        if self.variables.iter().any(|variable| variable.name == field) {
+    pub(super) fn is_bound(&self, field: &Path) -> bool {
+        if self.variables.iter().any(|variable| variable.field.names().eq(field.names())) {
             return true;
         }
+        let first = field.names().next();
         match &self.body {
             RequestBody::None => false,
             RequestBody::Message | RequestBody::Bytes(None) => true,
-            RequestBody::Field(body, _) => {
-                let first = field.split('.').next().unwrap_or_default();
-                first == body.field().name() || first == body.field().json_name()
-            }
+            RequestBody::Field(body, _) => first == Some(body.field().name()),
             RequestBody::Bytes(Some(number)) => {
-                let first = field.split('.').next().unwrap_or_default();
                 let body = self.method.descriptor.input().get_field(*number);
-                body.is_some_and(|body| body.name() == first || body.json_name() == first)
+                body.is_some_and(|body| first == Some(body.name()))
             }
         }
     }

@@ -24,7 +24,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body::{Body as HttpBody, Frame};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::sync::mpsc;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -51,6 +52,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const REASON: usize = 123;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+type Sink = SplitSink<Socket, Message>;
 
 /// Whether the request is a client's opening handshake.
 pub(super) fn is_asked(head: &request::Parts) -> bool {
@@ -138,6 +141,15 @@ const HANDSHAKE: [http::HeaderName; 4] = [
 
 /// What accepts the handshake (RFC 6455, 4.2).
 fn handshake(parts: &Parts, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    // Who only passed `upgrade` on does not know that the connection becomes another.
+    let options = headers
+        .get_all(CONNECTION)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(b"upgrade")) {
+        let what = "expected connection: upgrade";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, what));
+    }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let what = "expected version 13 of WebSocket";
         let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, Code::InvalidArgument, what);
@@ -216,23 +228,32 @@ impl Session {
             .max_frame_size(limit);
         let io = TokioIo::new(upgraded);
         let socket = Socket::from_raw_socket(io, Role::Server, Some(config)).await;
-        let (mut sink, mut stream) = socket.split();
+        let (sink, mut stream) = socket.split();
+        let sink = Mutex::new(sink);
         let Self { parts, options, messages, requests } = self;
         tokio::select! {
-            close = read(&mut stream, &messages, requests) => {
-                // The call is dropped with this future, which cancels it.
-                if let Some(close) = close {
-                    let _ = timeout(LAST_WORDS, sink.send(Message::Close(Some(close)))).await;
-                }
+            close = read(&mut stream, &sink, &messages, requests) => {
+                // The call is dropped with its future, which cancels it.
+                let said = async {
+                    match close {
+                        Some(close) => sink.lock().await.send(Message::Close(Some(close))).await,
+                        // A client's own close has its answer from tungstenite, which waits for this.
+                        None => sink.lock().await.flush().await,
+                    }
+                };
+                let _ = timeout(LAST_WORDS, said).await;
             }
-            written = write(&mut sink, call, &parts, &messages.route, &options) => {
+            written = write(&sink, call, &parts, &messages.route, &options) => {
                 if written.is_ok() {
-                    // Closed with bytes unread, a connection would be reset, and the reset
-                    // overtake the last message.
                     let closed = async { while let Some(Ok(_)) = stream.next().await {} };
                     let _ = timeout(LAST_WORDS, closed).await;
                 }
             }
+        }
+        if let Ok(mut socket) = sink.into_inner().reunite(stream) {
+            // Dropped with bytes unread the connection would be reset, and the reset overtake what
+            // was said; its end lingers.
+            let _ = socket.get_mut().shutdown().await;
         }
     }
 }
@@ -241,6 +262,7 @@ impl Session {
 /// client that broke the protocol.
 async fn read(
     stream: &mut SplitStream<Socket>,
+    sink: &Mutex<Sink>,
     messages: &Messages,
     requests: mpsc::Sender<Given>,
 ) -> Option<CloseFrame> {
@@ -259,7 +281,14 @@ async fn read(
         let (bytes, text) = match stream.next().await {
             Some(Ok(Message::Text(text))) => (Bytes::from(text), true),
             Some(Ok(Message::Binary(bytes))) => (bytes, false),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+            Some(Ok(Message::Ping(_))) => {
+                // Its answer goes first: they would pile up for a client that takes none.
+                match sink.lock().await.flush().await {
+                    Ok(()) => continue,
+                    Err(_) => return None,
+                }
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
             gone => {
                 let _ = requests.try_send(Err(status::abandoned()));
                 return match gone {
@@ -268,6 +297,9 @@ async fn read(
                     }
                     Some(Err(tungstenite::Error::Protocol(error))) => {
                         Some(close(CloseCode::Protocol, &error.to_string()))
+                    }
+                    Some(Err(tungstenite::Error::Utf8(_))) => {
+                        Some(close(CloseCode::Invalid, "a text message is UTF-8"))
                     }
                     _ => None,
                 };
@@ -304,7 +336,7 @@ async fn give(requests: &mpsc::Sender<Given>, given: Given) -> bool {
 
 /// Gives the client each response as it takes them, and how the call ended.
 async fn write(
-    sink: &mut SplitSink<Socket, Message>,
+    sink: &Mutex<Sink>,
     call: impl Future<Output = Response<Body>>,
     parts: &Parts,
     route: &Route,
@@ -314,7 +346,7 @@ async fn write(
         Ok((_, mut replies)) => loop {
             let message = match replies.here() {
                 Ok(None) => {
-                    sink.flush().await?;
+                    sink.lock().await.flush().await?;
                     poll_fn(|cx| replies.poll_next(cx)).await
                 }
                 here => here,
@@ -325,7 +357,7 @@ async fn write(
                 Err(status) => Err(status),
             };
             match made {
-                Ok(message) => sink.feed(message).await?,
+                Ok(message) => sink.lock().await.feed(message).await?,
                 Err(status) => break Err(status),
             }
         },
@@ -337,11 +369,11 @@ async fn write(
             let mut json = b"{\"error\":".to_vec();
             parts.rest.statuses.write(&status, &mut json);
             json.push(b'}');
-            sink.feed(text(json)).await?;
+            sink.lock().await.feed(text(json)).await?;
             close(CloseCode::from(4000 + status.code() as u16), status.message())
         }
     };
-    sink.send(Message::Close(Some(last))).await
+    sink.lock().await.send(Message::Close(Some(last))).await
 }
 
 fn make(

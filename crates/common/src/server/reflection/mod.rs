@@ -60,8 +60,8 @@ impl Reflection {
     }
 
     /// Reads encoded `google.protobuf.FileDescriptorSet`s, built with their imports; the
-    /// descriptors of health and of reflection itself are there already. `services` are the full
-    /// names that are listed, which should be those that the server serves.
+    /// descriptors of health, of reflection itself and of the details of errors are there already.
+    /// `services` are the full names that are listed, which should be those that the server serves.
     ///
     /// Custom options reach the client as they are in the sets. Of two files with one name the
     /// first counts.
@@ -74,6 +74,8 @@ impl Reflection {
             super::health::descriptor_set(),
             Bytes::from_static(v1::FILE_DESCRIPTOR_SET),
             Bytes::from_static(v1alpha::FILE_DESCRIPTOR_SET),
+            // Contracts seldom import what clients need to show why a call failed.
+            Bytes::from_static(tonic_types::pb::FILE_DESCRIPTOR_SET),
         ];
         let index = Index::new(sets.into_iter().chain(own))?;
         let mut services: Vec<_> = services.into_iter().collect();

@@ -148,6 +148,8 @@ async fn everything_with_a_full_name_is_found() {
         ("grpc.health.v1.Health.List", "grpc/health/v1/health.proto"),
         ("grpc.reflection.v1.ServerReflection", "reflection_v1.proto"),
         ("grpc.reflection.v1alpha.ServerReflection", "reflection_v1alpha.proto"),
+        ("google.rpc.Status", "status.proto"),
+        ("google.rpc.BadRequest.FieldViolation", "error_details.proto"),
     ] {
         assert_eq!(names(&ask_one(&reflection, symbol(name)).await)[0], file, "{name}");
     }

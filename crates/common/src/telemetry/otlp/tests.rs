@@ -146,9 +146,10 @@ fn failed(status: u16) -> Answer {
     Response::builder().status(status).body(body.boxed()).unwrap()
 }
 
-/// Without a body and trailers of its own.
+/// Without a body and trailers of its own, and with details that are none.
 fn ended(code: Code) -> Answer {
     let response = Response::builder().header("grpc-status", code as i32);
+    let response = response.header("grpc-status-details-bin", "!");
     response.header("grpc-message", "so%20it%20is").body(Full::default().boxed()).unwrap()
 }
 

@@ -23,12 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::settings::{Collector, Protocol};
 use crate::BoxError;
 use crate::protocol::frame;
+use crate::status;
 use crate::telemetry::metrics::code_name;
 use crate::tls::{Reloading, TlsError};
 
@@ -324,8 +325,8 @@ async fn over_grpc(response: Response<Incoming>) -> Result<Bytes, ExportError> {
     }
     let body = whole(body).await?;
     let status = match body.trailers() {
-        Some(trailers) => Status::from_header_map(trailers),
-        None => Status::from_header_map(&head.headers),
+        Some(trailers) => status::read(trailers),
+        None => status::read(&head.headers),
     };
     match status {
         None => Err(ExportError::Answer("it has no grpc-status".into())),

@@ -50,7 +50,7 @@ impl Reader<'_, '_> {
                     Text::Plain(bytes) => bytes,
                     Text::Escaped => &self.scratch,
                 });
-                match put_text(table.special, text.unwrap_or_default(), self.out) {
+                match put_text(table.special, text.unwrap_or_default(), false, self.out) {
                     Ok(()) => Ok(()),
                     Err(reason) => Err(self.fail(at, reason)),
                 }
@@ -149,25 +149,26 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Appends the content of a message that JSON has as a string.
+/// Appends the content of a message that JSON has as a string, zeros too if they are to count.
 pub(super) fn put_text(
     special: Special,
     text: &str,
+    zeros: bool,
     out: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
     match special {
-        Special::Timestamp => time::read_timestamp(text).map(|time| put_time(time, out)),
-        Special::Duration => time::read_duration(text).map(|time| put_time(time, out)),
+        Special::Timestamp => time::read_timestamp(text).map(|time| put_time(time, zeros, out)),
+        Special::Duration => time::read_duration(text).map(|time| put_time(time, zeros, out)),
         _ => put_field_mask(text, out),
     }
 }
 
-fn put_time((seconds, nanos): (i64, i32), out: &mut Vec<u8>) {
-    if seconds != 0 {
+fn put_time((seconds, nanos): (i64, i32), zeros: bool, out: &mut Vec<u8>) {
+    if seconds != 0 || zeros {
         out.push(SECONDS);
         wire::put_varint(out, seconds.cast_unsigned());
     }
-    if nanos != 0 {
+    if nanos != 0 || zeros {
         out.push(NANOS);
         wire::put_varint(out, i64::from(nanos).cast_unsigned());
     }

@@ -9,7 +9,8 @@ use crate::schema::{Kind, Shape, Special};
 use crate::wire::{self, WireType};
 
 /// Appends the field, with its tags, whose value is this text: a path variable or a query
-/// parameter. A repeated field gets one more element.
+/// parameter. A repeated field gets one more element; for a singular one this value takes the place
+/// of what is there, but for field masks, which get more paths.
 ///
 /// Text is what JSON has within quotes, or without for numbers and bools. Enums have names or
 /// numbers. Messages that JSON has as one string, number or bool can be text; others cannot.
@@ -30,7 +31,7 @@ pub fn text_to_wire(
         Err("a map cannot be text".into())
     } else {
         let opened = reader.open_path(path);
-        let written = reader.text_field(field.kind, field.tag, text, true);
+        let written = reader.text_field(field.kind, field.tag, text);
         reader.close_path(opened);
         written
     };
@@ -45,13 +46,7 @@ pub fn text_to_wire(
 }
 
 impl Reader<'_, '_> {
-    fn text_field(
-        &mut self,
-        kind: Kind,
-        tag: u32,
-        text: &str,
-        presence: bool,
-    ) -> Result<(), Reason> {
+    fn text_field(&mut self, kind: Kind, tag: u32, text: &str) -> Result<(), Reason> {
         let put_tag = |out: &mut Vec<u8>| wire::put_varint(out, tag.into());
         match kind {
             Kind::String => {
@@ -69,14 +64,15 @@ impl Reader<'_, '_> {
                 let start = wire::open(self.out);
                 match table.special {
                     Special::Timestamp | Special::Duration | Special::FieldMask => {
-                        put_text(table.special, text, self.out)?;
+                        // Messages merge: what is left out would stay as it is.
+                        put_text(table.special, text, true, self.out)?;
                     }
                     Special::Wrapper(kind) => {
-                        self.text_field(kind, 1 << 3 | kind.wire_type() as u32, text, false)?;
+                        self.text_field(kind, 1 << 3 | kind.wire_type() as u32, text)?;
                     }
                     Special::Value => {
                         let string_value = 3 << 3 | WireType::Bytes as u32;
-                        self.text_field(Kind::String, string_value, text, true)?;
+                        self.text_field(Kind::String, string_value, text)?;
                     }
                     _ => return Err(format!("a {} cannot be text", table.name).into()),
                 }
@@ -84,9 +80,7 @@ impl Reader<'_, '_> {
             }
             Kind::Group(_) => return Err("a group cannot be text".into()),
             kind => {
-                if let Some(raw) = self.raw_of_text(kind, text.as_bytes(), true)?
-                    && (raw != 0 || presence)
-                {
+                if let Some(raw) = self.raw_of_text(kind, text.as_bytes(), true)? {
                     put_tag(self.out);
                     self.put(kind, raw);
                 }
