@@ -202,6 +202,74 @@ fn expressions() {
 }
 
 #[test]
+#[cfg(feature = "cel")]
+fn functions_in_every_form() {
+    const TEXTS: [&str; 12] = [
+        "1.2.3.4",
+        "::1",
+        "1.2.3.4/8",
+        "1.0.0.0/8",
+        "::1/64",
+        "1::/16",
+        "a.b",
+        "a.b:80",
+        "[::1]",
+        "[::1]:80",
+        "::1:80",
+        "1.2.3.4:1",
+    ];
+    for (expression, kept) in [
+        ("this.isIp()", &["1.2.3.4", "::1", "::1:80"][..]),
+        ("this.isIp(0)", &["1.2.3.4", "::1", "::1:80"]),
+        ("this.isIp(4)", &["1.2.3.4"]),
+        ("this.isIp(6)", &["::1", "::1:80"]),
+        ("this.isIp(5)", &[]),
+        ("this.isIp('4')", &[]),
+        ("this.isIpPrefix()", &["1.2.3.4/8", "1.0.0.0/8", "::1/64", "1::/16"]),
+        ("this.isIpPrefix(4)", &["1.2.3.4/8", "1.0.0.0/8"]),
+        ("this.isIpPrefix(6)", &["::1/64", "1::/16"]),
+        ("this.isIpPrefix(true)", &["1.0.0.0/8", "1::/16"]),
+        ("this.isIpPrefix(4, true)", &["1.0.0.0/8"]),
+        ("this.isIpPrefix(6, true)", &["1::/16"]),
+        ("this.isIpPrefix(6, false)", &["::1/64", "1::/16"]),
+        (
+            "this.isHostAndPort(false)",
+            &["1.2.3.4", "a.b", "a.b:80", "[::1]", "[::1]:80", "1.2.3.4:1"],
+        ),
+        ("this.isHostAndPort(true)", &["a.b:80", "[::1]:80", "1.2.3.4:1"]),
+        ("this.isHostname()", &["a.b"]),
+        ("this.isUri()", &["a.b:80"]),
+    ] {
+        let rules =
+            format!(r#"(buf.validate.field).cel = {{id: "x", expression: "{expression}"}}"#);
+        let pool = pool(&format!("message M {{ string f = 1 [{rules}]; }}"));
+        let rules = Rules::new(&pool).unwrap();
+        let keeps =
+            |text: &&str| broken(&pool, &rules, &format!(r#"{{"f": "{text}"}}"#)).is_empty();
+        assert_eq!(TEXTS.into_iter().filter(keeps).collect::<Vec<_>>(), kept, "{expression}");
+    }
+    check(
+        r#"message M {
+          optional double up = 1 [(buf.validate.field).cel = {id: "up", expression: "this.isInf(1)"}];
+          optional double down = 2 [(buf.validate.field).cel = {id: "down", expression: "this.isInf(-1)"}];
+          optional double any = 3 [(buf.validate.field).cel = {id: "any", expression: "this.isInf(0) && this.isInf()"}];
+          repeated double unlike = 4 [(buf.validate.field).cel = {id: "unique", expression: "this.unique()"}];
+          optional bytes raw = 5 [(buf.validate.field).cel =
+            {id: "raw", expression: "this.startsWith(b'a') && this.contains(b'b') && this.endsWith(b'c')"}];
+        }"#,
+        &[
+            (r#"{"up": "Infinity", "down": "-Infinity", "any": "-Infinity"}"#, &[]),
+            (r#"{"up": "-Infinity", "down": "Infinity"}"#, &["up up", "down down"]),
+            (r#"{"up": "NaN", "any": 1}"#, &["up up", "any any"]),
+            (r#"{"unlike": [0, 1, "NaN", "NaN"]}"#, &[]),
+            (r#"{"unlike": [0, -0.0]}"#, &["unlike unique"]),
+            (r#"{"raw": "YWJj"}"#, &[]),
+            (r#"{"raw": "YWI="}"#, &["raw raw"]),
+        ],
+    );
+}
+
+#[test]
 fn what_cannot_be_kept_is_refused() {
     for (contract, told) in [
         ("message M { int32 a = 1 [(buf.validate.field).string.min_len = 1]; }", "those of int32"),
