@@ -103,6 +103,7 @@ fn lists_maps_and_what_is_in_them() {
           map<string, Item> by_key = 2 [(buf.validate.field).map.keys.string.max_len = 3];
           repeated int32 numbers = 3 [(buf.validate.field).repeated = {unique: true, items: {int32: {gt: 0}}}];
           Item free = 4 [(buf.validate.field).ignore = IGNORE_ALWAYS];
+          repeated string names = 5 [(buf.validate.field).repeated.items = {required: true, string: {min_len: 2}}];
         }"#,
         &[
             ("{}", &[]),
@@ -118,6 +119,7 @@ fn lists_maps_and_what_is_in_them() {
             ),
             (r#"{"numbers": [1, 0, 1]}"#, &["numbers repeated.unique", "numbers[1] int32.gt"]),
             (r#"{"free": {}}"#, &[]),
+            (r#"{"names": ["ab", ""]}"#, &["names[1] string.min_len"]),
         ],
     );
 }
@@ -141,6 +143,38 @@ fn presence_and_oneofs() {
             (r#"{"x": 0, "b": 0}"#, &["x int32.gt"]),
             (r#"{"x": 1, "b": 0, "w": ""}"#, &["w string.min_len"]),
             (r#"{"x": 1, "b": 0, "deep": {"y": "a"}}"#, &["deep.pick required"]),
+        ],
+    );
+}
+
+#[test]
+fn of_a_group_only_what_is_set_keeps_its_rules() {
+    check(
+        r#"message M {
+          option (buf.validate.message).oneof = {fields: ["x", "y"]};
+          string x = 1 [(buf.validate.field).string.min_len = 2];
+          string y = 2 [(buf.validate.field).string.min_len = 2, (buf.validate.field).ignore = IGNORE_UNSPECIFIED];
+        }"#,
+        &[
+            (r#"{"y": "ab"}"#, &[]),
+            (r#"{"x": "a", "y": ""}"#, &["x string.min_len", "y string.min_len"]),
+        ],
+    );
+}
+
+#[test]
+fn messages_in_lists_and_maps_are_passed_over_when_told_to() {
+    check(
+        r#"message Sub { string s = 1 [(buf.validate.field).string.min_len = 2]; }
+        message M {
+          repeated Sub never = 1 [(buf.validate.field).repeated.items.ignore = IGNORE_ALWAYS];
+          repeated Sub set = 2 [(buf.validate.field).repeated.items.ignore = IGNORE_IF_ZERO_VALUE];
+          map<string, Sub> by_key = 3 [(buf.validate.field).map.values.ignore = IGNORE_IF_ZERO_VALUE];
+        }"#,
+        &[
+            (r#"{"never": [{}, {"s": "a"}]}"#, &[]),
+            (r#"{"set": [{}, {"s": "a"}]}"#, &["set[1].s string.min_len"]),
+            (r#"{"byKey": {"a": {}, "b": {"s": "a"}}}"#, &["by_key[\"b\"].s string.min_len"]),
         ],
     );
 }
