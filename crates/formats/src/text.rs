@@ -120,7 +120,11 @@ pub(crate) fn quote_utf8(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), std::str
         str::from_utf8(bytes.get(ascii..).unwrap_or_default())?;
     }
     out.push(b'"');
-    escape(bytes, ascii, out);
+    if ascii == bytes.len() {
+        out.extend_from_slice(bytes);
+    } else {
+        escape(bytes, ascii, out);
+    }
     out.push(b'"');
     Ok(())
 }
