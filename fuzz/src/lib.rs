@@ -3,5 +3,6 @@
 //! `cargo +nightly fuzz run --features libfuzzer wire_to_json`, with `cargo install cargo-fuzz`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod edge;
 pub mod formats;
 pub mod rest;

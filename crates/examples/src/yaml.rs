@@ -195,19 +195,22 @@ fn plain_scalar(text: &str) -> Value {
         "false" | "False" | "FALSE" => return false.into(),
         // Protobuf's JSON has these as texts.
         ".nan" | ".NaN" | ".NAN" => return "NaN".into(),
-        ".inf" | ".Inf" | "+.inf" => return "Infinity".into(),
-        "-.inf" | "-.Inf" => return "-Infinity".into(),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return "Infinity".into(),
+        "-.inf" | "-.Inf" | "-.INF" => return "-Infinity".into(),
         _ => {}
     }
-    let digits = text.trim_start_matches(['-', '+']);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return text.into();
     }
     let unsigned = text.strip_prefix('+').unwrap_or(text);
-    if let Some(hex) = text.strip_prefix("0x")
-        && let Ok(number) = u64::from_str_radix(hex, 16)
-    {
-        return number.into();
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(digits) = text.strip_prefix(prefix)
+            && !digits.starts_with('+')
+            && let Ok(number) = u64::from_str_radix(digits, radix)
+        {
+            return number.into();
+        }
     }
     if let Ok(number) = unsigned.parse::<u64>() {
         return number.into();
@@ -272,6 +275,14 @@ mod tests {
         assert_eq!(
             value("a: 18446744073709551615\nb: >-\n  two\n  lines\n"),
             json!({"a": u64::MAX, "b": "two lines"})
+        );
+    }
+
+    #[test]
+    fn numbers_in_every_base_and_none_that_only_look_like_one() {
+        assert_eq!(
+            value("[0o17, 0xff, -.INF, +.Inf, .5, +-1, --1, 0x+1F, 0o8]"),
+            json!([15, 255, "-Infinity", "Infinity", 0.5, "+-1", "--1", "0x+1F", "0o8"])
         );
     }
 

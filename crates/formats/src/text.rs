@@ -63,30 +63,79 @@ fn special<const ASCII: bool>(word: u64) -> u64 {
 /// Appends the text as a JSON string.
 pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    escape(text.as_bytes(), out);
+    escape(text.as_bytes(), 0, out);
     out.push(b'"');
 }
 
-/// Appends the bytes as a JSON string, if they are UTF-8.
-#[inline]
-pub(crate) fn quote_utf8(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), std::str::Utf8Error> {
-    let plain = plain_ascii(bytes);
-    if plain < bytes.len() {
-        str::from_utf8(bytes.get(plain..).unwrap_or_default())?;
+/// How long a string is at most that [`quote_short`] takes.
+pub(crate) const SHORT: usize = 32;
+
+/// Appends as many of the bytes as a JSON string, if they are UTF-8 that JSON takes as it is, and
+/// says so. A fixed number of bytes is looked at and copied in a few steps, without a loop or a call.
+#[inline(always)]
+pub(crate) fn quote_short(window: &[u8; SHORT], length: u8, out: &mut Vec<u8>) -> bool {
+    let utf8 = || window.get(..length.into()).is_some_and(|text| str::from_utf8(text).is_ok());
+    match kinds(window, length) {
+        0 => {}
+        NOT_ASCII if utf8() => {}
+        _ => return false,
     }
     out.push(b'"');
-    if plain == bytes.len() {
+    let end = out.len() + usize::from(length);
+    out.extend_from_slice(window);
+    out.truncate(end);
+    out.push(b'"');
+    true
+}
+
+/// Kinds of bytes: those that JSON has with a backslash, and parts of longer characters.
+const ESCAPED: u8 = 1;
+const NOT_ASCII: u8 = 2;
+
+/// Ones for each byte that counts, then zeros for each that does not.
+const COUNTED: [[u8; SHORT]; 2] = [[!0; SHORT], [0; SHORT]];
+
+/// Of which kinds there are some among so many bytes.
+#[inline(always)]
+fn kinds(window: &[u8; SHORT], length: u8) -> u8 {
+    // How many count is a matter of where counting begins: what follows is the same for all lengths,
+    // and so is done for many bytes at once.
+    let counted = COUNTED.as_flattened().get(SHORT.saturating_sub(length.into())..);
+    let Some(counted) = counted.and_then(|counted| counted.first_chunk::<SHORT>()) else {
+        return ESCAPED;
+    };
+    let mut kinds = 0;
+    for (byte, counted) in window.iter().zip(counted) {
+        let escaped = *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+        let kind = u8::from(escaped) * ESCAPED + u8::from(*byte >= 0x80) * NOT_ASCII;
+        kinds |= kind & counted;
+    }
+    kinds
+}
+
+/// Appends the bytes as a JSON string, if they are UTF-8.
+pub(crate) fn quote_utf8(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), std::str::Utf8Error> {
+    let ascii = plain_ascii(bytes);
+    if ascii < bytes.len() {
+        str::from_utf8(bytes.get(ascii..).unwrap_or_default())?;
+    }
+    out.push(b'"');
+    if ascii == bytes.len() {
         out.extend_from_slice(bytes);
     } else {
-        escape(bytes, out);
+        escape(bytes, ascii, out);
     }
     out.push(b'"');
     Ok(())
 }
 
-fn escape(mut bytes: &[u8], out: &mut Vec<u8>) {
-    while let Some((clean, rest)) = bytes.split_at_checked(plain(bytes)) {
-        out.extend_from_slice(clean);
+/// Appends the bytes with escapes; so many of the first need none.
+fn escape(mut bytes: &[u8], mut clean: usize, out: &mut Vec<u8>) {
+    loop {
+        clean += plain(bytes.get(clean..).unwrap_or_default());
+        let Some((before, rest)) = bytes.split_at_checked(clean) else { return };
+        clean = 0;
+        out.extend_from_slice(before);
         let Some((byte, rest)) = rest.split_first() else { return };
         bytes = rest;
         let short = match byte {
@@ -165,6 +214,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn short_strings_are_quoted_if_they_need_nothing_else() {
+        for text in ["", "a", "größe", "\u{7f}", "a\"", "\\", "\n", "é\u{1f}", "\u{20}~"] {
+            for length in text.len()..=SHORT {
+                // What stands behind the text does not matter.
+                for behind in [b'x', b'"', 0xff, 0] {
+                    let mut window = [behind; SHORT];
+                    window[..text.len()].copy_from_slice(text.as_bytes());
+                    window[text.len()..length].fill(b'a');
+                    let mut out = b"kept".to_vec();
+                    let plain = !text.contains(['"', '\\', '\n', '\u{1f}']);
+                    assert_eq!(quote_short(&window, length as u8, &mut out), plain, "{text:?}");
+                    let quoted = format!("kept\"{text}{}\"", "a".repeat(length - text.len()));
+                    assert_eq!(out, if plain { quoted.as_bytes() } else { b"kept" });
+                }
+            }
+        }
+        let mut broken = [b'a'; SHORT];
+        broken[3] = 0xff;
+        assert!(!quote_short(&broken, 4, &mut Vec::new()));
+        assert!(quote_short(&broken, 3, &mut Vec::new()));
     }
 
     #[test]

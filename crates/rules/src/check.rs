@@ -144,7 +144,8 @@ fn check_field(
         if plan.rules.required {
             found.add(&at, "required", "required");
         }
-        if plan.rules.required || field.supports_presence() || plan.rules.ignore == Ignore::Zero {
+        let optional = field.supports_presence() || plan.only_if_set;
+        if plan.rules.required || optional || plan.rules.ignore == Ignore::Zero {
             return;
         }
     }
@@ -154,7 +155,13 @@ fn check_field(
     }
     check_value(rules, &plan.rules, &value, &at, found);
     if let Some(inner) = plan.inner.and_then(|inner| rules.plans.get(inner)) {
-        each_message(&value, &at, &mut |value, at| self::message(rules, inner, value, at, found));
+        let ignore = plan.rules.ignores_inside();
+        each_message(&value, &at, &mut |value, at| {
+            let zero = ignore == Ignore::Zero && is_empty(value);
+            if ignore != Ignore::Always && !zero {
+                self::message(rules, inner, value, at, found);
+            }
+        });
     }
 }
 
@@ -184,15 +191,19 @@ fn is_zero(value: &Value, default: &Value) -> bool {
     match value {
         Value::List(items) => items.is_empty(),
         Value::Map(entries) => entries.is_empty(),
-        Value::Message(message) => message.fields().next().is_none(),
+        Value::Message(message) => is_empty(message),
         value => value == default,
     }
+}
+
+fn is_empty(message: &DynamicMessage) -> bool {
+    message.fields().next().is_none()
 }
 
 /// Checks a value that has a type of its own: a field's, an item, a key.
 fn check_inner(rules: &Rules, of: &FieldRules, value: &Value, at: &At<'_>, found: &mut Found) {
     let zero = match value {
-        Value::Message(message) => message.fields().next().is_none(),
+        Value::Message(message) => is_empty(message),
         Value::String(text) => text.is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
         Value::Bool(value) => !value,
@@ -203,9 +214,6 @@ fn check_inner(rules: &Rules, of: &FieldRules, value: &Value, at: &At<'_>, found
         Ignore::Always => return,
         Ignore::Zero if zero => return,
         _ => {}
-    }
-    if of.required && zero {
-        found.add(at, "required", "required");
     }
     check_value(rules, of, value, at, found);
 }

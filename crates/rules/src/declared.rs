@@ -258,7 +258,8 @@ impl Declared<'_> {
     }
 
     fn field_rules(&self, shape: &Shape) -> Result<FieldRules, RuleError> {
-        let ignore = match self.get("ignore").and_then(|value| value.as_enum_number()) {
+        let when = self.get("ignore").and_then(|value| value.as_enum_number());
+        let ignore = match when {
             Some(1) => Ignore::Zero,
             Some(3) => Ignore::Always,
             _ => Ignore::Unset,
@@ -266,6 +267,7 @@ impl Declared<'_> {
         Ok(FieldRules {
             required: self.bool("required"),
             ignore,
+            says_when: when.is_some(),
             expressions: self.expressions()?,
             of_type: self.type_rules(shape)?,
         })

@@ -136,11 +136,15 @@ fn has_v6_prefix(text: &str, network: bool) -> bool {
 fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let plain = port.bytes().all(|b| b.is_ascii_digit()) && (port == "0" || !port.starts_with('0'));
-    let host_is_one = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(host) => is_ipv6(host),
-        None => is_hostname(host) || is_ipv4(host),
-    };
-    host_is_one && plain && port.parse::<u16>().is_ok()
+    is_host(host) && plain && port.parse::<u16>().is_ok()
+}
+
+/// A host as it stands before a port: an IPv6 address is in brackets.
+pub(crate) fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(address) => is_ipv6(address),
+        None => is_hostname(text) || is_ipv4(text),
+    }
 }
 
 fn is_uuid(text: &str) -> bool {

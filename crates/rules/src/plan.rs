@@ -24,6 +24,8 @@ pub(crate) struct Plan {
 pub(crate) struct FieldPlan {
     pub(crate) field: FieldDescriptor,
     pub(crate) rules: FieldRules,
+    /// Of a group of which one is set, the others need not keep their rules.
+    pub(crate) only_if_set: bool,
     /// The plan of the messages in the field, if any matter.
     pub(crate) inner: Option<usize>,
 }
@@ -73,6 +75,8 @@ fn plan(message: &MessageDescriptor, by_name: &HashMap<String, usize>) -> Result
         if rules.ignore == Ignore::Always {
             continue;
         }
+        let in_group = plan.message.oneofs.iter().any(|(fields, _)| fields.contains(&field));
+        let only_if_set = in_group && !rules.says_when;
         let kind = match field.kind() {
             Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
             kind => kind,
@@ -82,7 +86,7 @@ fn plan(message: &MessageDescriptor, by_name: &HashMap<String, usize>) -> Result
             _ => None,
         };
         plan.matters |= rules.ask_something();
-        plan.fields.push(FieldPlan { field, rules, inner });
+        plan.fields.push(FieldPlan { field, rules, only_if_set, inner });
     }
     let whole = &plan.message;
     plan.matters |=

@@ -25,10 +25,23 @@ pub struct FieldRules {
     pub required: bool,
     /// When the others are passed over.
     pub ignore: Ignore,
+    /// Whether the contract says that itself.
+    pub(crate) says_when: bool,
     /// Those in CEL.
     pub(crate) expressions: Vec<Expression>,
     /// Those of its type.
     pub of_type: Option<TypeRules>,
+}
+
+impl FieldRules {
+    /// When messages in a list or in a map's values are passed over.
+    pub(crate) fn ignores_inside(&self) -> Ignore {
+        match &self.of_type {
+            Some(TypeRules::List { items: Some(inner), .. }) => inner.ignore,
+            Some(TypeRules::Map { values: Some(inner), .. }) => inner.ignore,
+            _ => Ignore::Unset,
+        }
+    }
 }
 
 /// The rules of a type.

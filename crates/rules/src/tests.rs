@@ -103,6 +103,7 @@ fn lists_maps_and_what_is_in_them() {
           map<string, Item> by_key = 2 [(buf.validate.field).map.keys.string.max_len = 3];
           repeated int32 numbers = 3 [(buf.validate.field).repeated = {unique: true, items: {int32: {gt: 0}}}];
           Item free = 4 [(buf.validate.field).ignore = IGNORE_ALWAYS];
+          repeated string names = 5 [(buf.validate.field).repeated.items = {required: true, string: {min_len: 2}}];
         }"#,
         &[
             ("{}", &[]),
@@ -118,6 +119,7 @@ fn lists_maps_and_what_is_in_them() {
             ),
             (r#"{"numbers": [1, 0, 1]}"#, &["numbers repeated.unique", "numbers[1] int32.gt"]),
             (r#"{"free": {}}"#, &[]),
+            (r#"{"names": ["ab", ""]}"#, &["names[1] string.min_len"]),
         ],
     );
 }
@@ -141,6 +143,38 @@ fn presence_and_oneofs() {
             (r#"{"x": 0, "b": 0}"#, &["x int32.gt"]),
             (r#"{"x": 1, "b": 0, "w": ""}"#, &["w string.min_len"]),
             (r#"{"x": 1, "b": 0, "deep": {"y": "a"}}"#, &["deep.pick required"]),
+        ],
+    );
+}
+
+#[test]
+fn of_a_group_only_what_is_set_keeps_its_rules() {
+    check(
+        r#"message M {
+          option (buf.validate.message).oneof = {fields: ["x", "y"]};
+          string x = 1 [(buf.validate.field).string.min_len = 2];
+          string y = 2 [(buf.validate.field).string.min_len = 2, (buf.validate.field).ignore = IGNORE_UNSPECIFIED];
+        }"#,
+        &[
+            (r#"{"y": "ab"}"#, &[]),
+            (r#"{"x": "a", "y": ""}"#, &["x string.min_len", "y string.min_len"]),
+        ],
+    );
+}
+
+#[test]
+fn messages_in_lists_and_maps_are_passed_over_when_told_to() {
+    check(
+        r#"message Sub { string s = 1 [(buf.validate.field).string.min_len = 2]; }
+        message M {
+          repeated Sub never = 1 [(buf.validate.field).repeated.items.ignore = IGNORE_ALWAYS];
+          repeated Sub set = 2 [(buf.validate.field).repeated.items.ignore = IGNORE_IF_ZERO_VALUE];
+          map<string, Sub> by_key = 3 [(buf.validate.field).map.values.ignore = IGNORE_IF_ZERO_VALUE];
+        }"#,
+        &[
+            (r#"{"never": [{}, {"s": "a"}]}"#, &[]),
+            (r#"{"set": [{}, {"s": "a"}]}"#, &["set[1].s string.min_len"]),
+            (r#"{"byKey": {"a": {}, "b": {"s": "a"}}}"#, &["by_key[\"b\"].s string.min_len"]),
         ],
     );
 }
@@ -197,6 +231,74 @@ fn expressions() {
             (r#"{"mail": "a"}"#, &["mail mail"]),
             (r#"{"subs": [{"n": 1}, {"n": 3}]}"#, &["subs all"]),
             (r#"{"at": "9000-01-01T00:00:00Z"}"#, &["at past"]),
+        ],
+    );
+}
+
+#[test]
+#[cfg(feature = "cel")]
+fn functions_in_every_form() {
+    const TEXTS: [&str; 12] = [
+        "1.2.3.4",
+        "::1",
+        "1.2.3.4/8",
+        "1.0.0.0/8",
+        "::1/64",
+        "1::/16",
+        "a.b",
+        "a.b:80",
+        "[::1]",
+        "[::1]:80",
+        "::1:80",
+        "1.2.3.4:1",
+    ];
+    for (expression, kept) in [
+        ("this.isIp()", &["1.2.3.4", "::1", "::1:80"][..]),
+        ("this.isIp(0)", &["1.2.3.4", "::1", "::1:80"]),
+        ("this.isIp(4)", &["1.2.3.4"]),
+        ("this.isIp(6)", &["::1", "::1:80"]),
+        ("this.isIp(5)", &[]),
+        ("this.isIp('4')", &[]),
+        ("this.isIpPrefix()", &["1.2.3.4/8", "1.0.0.0/8", "::1/64", "1::/16"]),
+        ("this.isIpPrefix(4)", &["1.2.3.4/8", "1.0.0.0/8"]),
+        ("this.isIpPrefix(6)", &["::1/64", "1::/16"]),
+        ("this.isIpPrefix(true)", &["1.0.0.0/8", "1::/16"]),
+        ("this.isIpPrefix(4, true)", &["1.0.0.0/8"]),
+        ("this.isIpPrefix(6, true)", &["1::/16"]),
+        ("this.isIpPrefix(6, false)", &["::1/64", "1::/16"]),
+        (
+            "this.isHostAndPort(false)",
+            &["1.2.3.4", "a.b", "a.b:80", "[::1]", "[::1]:80", "1.2.3.4:1"],
+        ),
+        ("this.isHostAndPort(true)", &["a.b:80", "[::1]:80", "1.2.3.4:1"]),
+        ("this.isHostname()", &["a.b"]),
+        ("this.isUri()", &["a.b:80"]),
+    ] {
+        let rules =
+            format!(r#"(buf.validate.field).cel = {{id: "x", expression: "{expression}"}}"#);
+        let pool = pool(&format!("message M {{ string f = 1 [{rules}]; }}"));
+        let rules = Rules::new(&pool).unwrap();
+        let keeps =
+            |text: &&str| broken(&pool, &rules, &format!(r#"{{"f": "{text}"}}"#)).is_empty();
+        assert_eq!(TEXTS.into_iter().filter(keeps).collect::<Vec<_>>(), kept, "{expression}");
+    }
+    check(
+        r#"message M {
+          optional double up = 1 [(buf.validate.field).cel = {id: "up", expression: "this.isInf(1)"}];
+          optional double down = 2 [(buf.validate.field).cel = {id: "down", expression: "this.isInf(-1)"}];
+          optional double any = 3 [(buf.validate.field).cel = {id: "any", expression: "this.isInf(0) && this.isInf()"}];
+          repeated double unlike = 4 [(buf.validate.field).cel = {id: "unique", expression: "this.unique()"}];
+          optional bytes raw = 5 [(buf.validate.field).cel =
+            {id: "raw", expression: "this.startsWith(b'a') && this.contains(b'b') && this.endsWith(b'c')"}];
+        }"#,
+        &[
+            (r#"{"up": "Infinity", "down": "-Infinity", "any": "-Infinity"}"#, &[]),
+            (r#"{"up": "-Infinity", "down": "Infinity"}"#, &["up up", "down down"]),
+            (r#"{"up": "NaN", "any": 1}"#, &["up up", "any any"]),
+            (r#"{"unlike": [0, 1, "NaN", "NaN"]}"#, &[]),
+            (r#"{"unlike": [0, -0.0]}"#, &["unlike unique"]),
+            (r#"{"raw": "YWJj"}"#, &[]),
+            (r#"{"raw": "YWI="}"#, &["raw raw"]),
         ],
     );
 }

@@ -95,7 +95,7 @@ pub(crate) fn check_bytes(rules: &BytesRules, bytes: &[u8], mut wrong: impl FnMu
     }
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], part: &[u8]) -> bool {
     part.is_empty() || bytes.windows(part.len()).any(|window| window == part)
 }
 

@@ -3,7 +3,8 @@
 /// A bit for each, without allocation for messages of as many fields as people write.
 #[derive(Default)]
 pub(crate) struct Seen {
-    first: [u64; 2],
+    first: u64,
+    second: u64,
     rest: Vec<u64>,
 }
 
@@ -12,10 +13,10 @@ impl Seen {
     #[inline]
     pub(crate) fn set(&mut self, slot: u32) -> bool {
         let bit = 1 << (slot % 64);
-        let index = slot as usize / 64;
-        let word = match self.first.get_mut(index) {
-            Some(word) => word,
-            None => match self.far(index - self.first.len()) {
+        let word = match slot / 64 {
+            0 => &mut self.first,
+            1 => &mut self.second,
+            far => match self.far(far as usize - 2) {
                 Some(word) => word,
                 None => return false,
             },

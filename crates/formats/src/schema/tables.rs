@@ -1,7 +1,7 @@
 //! The tables that transcoding reads: flat, and indexed by number, so that a field costs no search.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::names::Names;
 use crate::text;
@@ -13,7 +13,7 @@ pub(crate) struct Tables {
     pub(crate) enums: Vec<EnumTable>,
     pub(crate) by_name: HashMap<Box<str>, MessageId>,
     /// Keyed anew in each process, so that nobody outside can choose map keys that collide.
-    pub(crate) hasher: RandomState,
+    hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +200,16 @@ pub(crate) struct EnumTable {
 }
 
 impl Tables {
+    /// What tells a map's key from others, but for a rare accident that nobody can bring about.
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        // Short keys are their own hash: seven bytes and how many they are.
+        if key.len() < 8 {
+            let add = |hash: u64, byte: &u8| hash << 8 | u64::from(*byte);
+            return key.iter().fold(key.len() as u64, add);
+        }
+        self.hasher.hash_one(key)
+    }
+
     pub(crate) fn message(&self, id: MessageId) -> Option<&MessageTable> {
         self.messages.get(id.0 as usize)
     }

@@ -1,7 +1,5 @@
 //! Entries of maps: a key and a value each, and of a key the last one.
 
-use std::hash::BuildHasher as _;
-
 use super::walk::{Found, Walk};
 use super::{WireError, bytes, skip, tag};
 use crate::schema::{FieldTable, Kind, Shape, Tables};
@@ -59,7 +57,7 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
         match key {
-            Key::Text(bytes) => self.tables.hasher.hash_one(bytes),
+            Key::Text(bytes) => self.tables.hash(bytes),
             Key::Raw(raw) => raw,
         }
     }

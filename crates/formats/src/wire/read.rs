@@ -11,6 +11,7 @@ pub(crate) fn varint(wire: &mut &[u8]) -> Result<u64, Malformed> {
     }
 }
 
+#[inline(never)]
 fn long_varint(wire: &mut &[u8]) -> Result<u64, Malformed> {
     let mut value = 0;
     for (byte, index) in wire.iter().zip(0..10_u32) {
@@ -37,8 +38,23 @@ pub(crate) fn tag(wire: &mut &[u8]) -> Result<u32, Malformed> {
 /// Reads the next tag if it is this one.
 #[inline(always)]
 pub(crate) fn same_tag(wire: &mut &[u8], expected: u32) -> bool {
+    match wire.split_first() {
+        Some((byte, rest)) if *byte < 0x80 => {
+            let same = u32::from(*byte) == expected;
+            if same {
+                *wire = rest;
+            }
+            same
+        }
+        Some(_) => same_long_tag(wire, expected),
+        None => false,
+    }
+}
+
+#[inline(never)]
+fn same_long_tag(wire: &mut &[u8], expected: u32) -> bool {
     let mut ahead = *wire;
-    let same = !ahead.is_empty() && varint(&mut ahead) == Ok(u64::from(expected));
+    let same = long_varint(&mut ahead) == Ok(u64::from(expected));
     if same {
         *wire = ahead;
     }

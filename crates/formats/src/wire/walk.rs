@@ -36,7 +36,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A message's bytes; the tag has been read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submessage(
         &self,
         field: &FieldTable,
@@ -160,7 +160,14 @@ impl<'a> Walk<'a> {
         WireError::new(self.offset(at), reason)
     }
 
+    /// So many bytes from where this part of the root begins, if there are as many.
+    #[inline(always)]
+    pub(crate) fn window<const N: usize>(&self, part: &[u8]) -> Option<&'a [u8; N]> {
+        self.root.get(self.offset(part)..)?.first_chunk()
+    }
+
     /// Where in the root this part of it begins.
+    #[inline(always)]
     pub(crate) fn offset(&self, part: &[u8]) -> usize {
         part.as_ptr().addr().saturating_sub(self.root.as_ptr().addr()).min(self.root.len())
     }

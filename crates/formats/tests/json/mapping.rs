@@ -336,6 +336,12 @@ fn limits_hold() {
     let wire = to_wire(EVERYTHING, r#"{"rMessage":[{},{},{},{},{},{},{},{}]}"#).unwrap();
     let options = WriteOptions { emit_defaults: true, max_bytes: 2000, ..Default::default() };
     assert!(from_wire_with(EVERYTHING, &wire, &options).unwrap_err().is_over_limit());
+    // The last value counts as well.
+    let wire = to_wire(EVERYTHING, r#"{"fString":"12345678"}"#).unwrap();
+    let options = WriteOptions { max_bytes: 22, ..Default::default() };
+    assert_eq!(from_wire_with(EVERYTHING, &wire, &options).unwrap().len(), 22);
+    let options = WriteOptions { max_bytes: 21, ..Default::default() };
+    assert!(from_wire_with(EVERYTHING, &wire, &options).unwrap_err().is_over_limit());
     // Groups without end, too.
     assert!(from_wire(LEGACY, &[0x3b; 1000]).is_err());
 }
@@ -364,6 +370,7 @@ fn what_is_no_message_is_refused() {
         &[0xb2, 5, 0],
         &[0x8a, 5, 5, 0x0a, 3, b'x', b'/', b'y'],
         &[0xa2, 5, 4, 0x0a, 2, b'a', b'B'],
+        &[0xa2, 5, 2, 0x0a, 0],
     ] {
         assert!(from_wire(EVERYTHING, wire).is_err(), "{wire:x?}");
     }

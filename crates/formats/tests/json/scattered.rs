@@ -100,6 +100,9 @@ fn of_a_key_the_last_entry_counts() {
     assert_eq!(from_wire(ORDER, &parts).unwrap(), r#"{"gifts":{"l":{"name":"n","quantity":1}}}"#);
     // Neither.
     assert_eq!(from_wire(ORDER, &[0x1a, 0]).unwrap(), r#"{"gifts":{"":{}}}"#);
+    // A field that an entry does not have, between a key and a value that has no default.
+    let between = [0xe2, 3, 15, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0x18, 1, 0x12, 2, 0x20, 1];
+    assert_eq!(from_wire(EVERYTHING, &between).unwrap(), r#"{"mSfixed64":{"9":true}}"#);
 }
 
 #[test]

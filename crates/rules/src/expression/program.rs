@@ -11,8 +11,9 @@ use crate::check::{At, Found};
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
-    // Names that the standard library has already stay its own.
+    // Nothing is declared twice, so that nothing is refused.
     let _ = env.add_extension(cel::extensions::strings);
+    let _ = env.add_extension(functions::extension);
     Arc::new(env)
 });
 
@@ -42,7 +43,6 @@ impl Expression {
     /// rule that cannot be evaluated is broken.
     pub(crate) fn check(&self, this: &Value, at: &At<'_>, found: &mut Found) {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        functions::add(&mut context);
         context.add_variable_as_val("this", value::of(this));
         context.add_variable_as_val("now", value::now());
         let told = match cel::Value::resolve(&self.tree, &context) {

@@ -1,7 +1,5 @@
 //! Maps: an object, each key once.
 
-use std::hash::BuildHasher as _;
-
 use super::Reader;
 use crate::json::JsonError;
 use crate::schema::{FieldTable, Kind};
@@ -46,7 +44,7 @@ impl<'a> Reader<'a, '_> {
             };
             wire::put_length(self.out, content.len());
             self.out.extend_from_slice(content);
-            self.tables.hasher.hash_one(content)
+            self.tables.hash(content)
         } else {
             let raw = self.raw_of_text(key.kind, self.content(text), false);
             let raw = raw.map_err(|reason| self.fail(at, reason))?.unwrap_or_default();

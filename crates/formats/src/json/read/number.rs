@@ -74,18 +74,7 @@ pub(super) fn integer(number: &[u8]) -> Result<Integer, NotInteger> {
         None => (rest, &[][..]),
     };
     let (mantissa, exponent) = split(rest.iter().position(|byte| matches!(byte, b'e' | b'E')));
-    let exponent = match str::from_utf8(exponent).unwrap_or_default() {
-        "" => 0,
-        // Whatever has so many digits is out of every range, or nothing at all.
-        text if text.len() > 9 => {
-            if text.starts_with('-') {
-                -1_000_000_000
-            } else {
-                1_000_000_000
-            }
-        }
-        text => text.parse::<i64>().unwrap_or_default(),
-    };
+    let exponent = self::exponent(exponent);
     let point = mantissa.iter().position(|byte| *byte == b'.').unwrap_or(mantissa.len());
     let fraction = mantissa.len().saturating_sub(point + 1) as i64;
     let digits = || mantissa.iter().filter(|byte| **byte != b'.');
@@ -108,6 +97,18 @@ pub(super) fn integer(number: &[u8]) -> Result<Integer, NotInteger> {
             .ok_or(NotInteger::Range)?;
     }
     Ok(Integer { negative, magnitude })
+}
+
+fn exponent(text: &[u8]) -> i64 {
+    /// Further than any mantissa is long.
+    const MOST: i64 = 1 << 48;
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] => (1, digits),
+        digits => (1, digits),
+    };
+    let add = |value: i64, digit: &u8| (value * 10 + i64::from(digit - b'0')).min(MOST);
+    sign * digits.iter().fold(0, add)
 }
 
 impl Integer {
@@ -156,6 +157,8 @@ mod tests {
         assert_eq!(whole("1500e-2"), Ok(15));
         assert_eq!(whole("0.00e5"), Ok(0));
         assert_eq!(whole("0e999999999999"), Ok(0));
+        assert_eq!(whole("1e0000000001"), Ok(10));
+        assert_eq!(whole("10e-0000000001"), Ok(1));
         assert_eq!(whole("1e999999999999"), Err(NotInteger::Range));
         assert_eq!(whole("1e-999999999999"), Err(NotInteger::Fraction));
         assert_eq!(whole("1.5"), Err(NotInteger::Fraction));

@@ -1,7 +1,5 @@
 //! Messages that JSON writes in a way of its own.
 
-use std::hash::BuildHasher as _;
-
 use super::Reader;
 use super::scan::Text;
 use crate::json::{JsonError, time};
@@ -118,7 +116,7 @@ impl Reader<'_, '_> {
             };
             wire::put_length(self.out, name.len());
             self.out.extend_from_slice(name);
-            let hash = self.tables.hasher.hash_one(name);
+            let hash = self.tables.hash(name);
             self.note_key(hash, at);
             self.expect(b':', "a colon")?;
             self.out.push(ENTRY_VALUE);

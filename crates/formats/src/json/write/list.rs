@@ -29,6 +29,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Where the field began.
+    #[inline]
     pub(super) fn open_list(&mut self, field: &FieldTable) -> usize {
         let mark = self.out.len();
         self.key(field);
@@ -51,6 +52,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// One element, or a packed run of them; the tag has been read.
+    #[inline(always)]
     pub(super) fn elements(
         &mut self,
         field: &FieldTable,
@@ -72,9 +74,12 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn element(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         self.room(wire)?;
-        if self.value(field, wire)? {
+        let before = self.out.len();
+        self.value(field, wire)?;
+        if self.out.len() > before {
             self.out.push(b',');
         }
         Ok(())

@@ -78,16 +78,19 @@ impl<'a> Writer<'a, '_> {
         };
         self.write_key(fields.key.kind, key)?;
         let value = fields.value;
-        let known = if wire::same_tag(&mut entry, value.tag) {
+        let before = self.out.len();
+        let written = if wire::same_tag(&mut entry, value.tag) {
             self.value(value, &mut entry)
+        } else if entry.is_empty() {
+            self.absent_value(value)
         } else {
-            self.absent_value(value).map(|()| true)
+            return Err(Stop::Scattered);
         };
-        let known = known.map_err(|stop| in_entry(stop, key, fields.key.kind))?;
+        written.map_err(|stop| in_entry(stop, key, fields.key.kind))?;
         if !entry.is_empty() {
             return Err(Stop::Scattered);
         }
-        if !known {
+        if self.out.len() == before {
             // A closed enum's unknown value makes the entry an unknown field.
             self.out.truncate(mark);
             return Ok(());
@@ -158,7 +161,7 @@ impl<'a> Writer<'a, '_> {
         match (field.kind, values) {
             (_, []) => self.absent_value(field),
             (Kind::Message(id) | Kind::Group(id), parts) => self.message(id, parts),
-            (_, [.., last]) => self.value(field, &mut { *last }).map(drop),
+            (_, [.., last]) => self.value(field, &mut { *last }),
         }
     }
 }

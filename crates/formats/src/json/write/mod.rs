@@ -84,13 +84,17 @@ fn run<'a>(
     let start = out.len();
     // Names and quotes take about as much as the values; whatever it is, it grows from there.
     make_room(out, (wire.len() * 2 + 16).min(options.max_bytes));
-    let tables = message.tables();
-    let mut done = write(&mut Writer::new(tables, wire, options, out, false));
+    let run = |out: &mut Vec<u8>, scattered| {
+        let mut writer = Writer::new(message.tables(), wire, options, out, scattered);
+        write(&mut writer)?;
+        if writer.out.len() <= writer.end { Ok(()) } else { Err(writer.too_long(wire)) }
+    };
+    let mut done = run(out, false);
     if let Err(Stop::Scattered) = done {
         out.truncate(start);
         // Parts that others replace are not written, but they have to be right, too.
         done = match wire::check(message, wire) {
-            Ok(()) => write(&mut Writer::new(tables, wire, options, out, true)),
+            Ok(()) => run(out, true),
             Err(error) => Err(error.into()),
         };
     }
@@ -176,22 +180,20 @@ impl<'a, 'o> Writer<'a, 'o> {
         let mut rest = wire;
         while !rest.is_empty() {
             let start = rest;
-            let tag = self.walk.check(start, wire::tag(&mut rest))?;
-            let field = match table.fields.get(next) {
-                Some(field) if field.tag == tag => field,
-                _ => match self.walk.known(table, tag) {
-                    Some((index, field)) => {
-                        if self.options.emit_defaults && index > next {
-                            self.defaults(table, next..index, &mut seen);
-                        }
-                        next = index;
-                        field
-                    }
-                    None => {
+            let (tag, field) = match table.fields.get(next) {
+                Some(field) if wire::same_tag(&mut rest, field.tag) => (field.tag, field),
+                _ => {
+                    let tag = self.walk.check(start, wire::tag(&mut rest))?;
+                    let Some((index, field)) = self.walk.known(table, tag) else {
                         self.walk.check(start, wire::skip(&mut rest, tag))?;
                         continue;
+                    };
+                    if self.options.emit_defaults && index > next {
+                        self.defaults(table, next..index, &mut seen);
                     }
-                },
+                    next = index;
+                    (tag, field)
+                }
             };
             next += 1;
             self.room(start)?;
@@ -251,7 +253,8 @@ impl<'a, 'o> Writer<'a, 'o> {
         wire: &mut &'a [u8],
     ) -> Result<(), Stop> {
         let raw = self.walk.raw(kind, wire)?;
-        let default = kind.is_default(raw);
+        // Of every default the lower half is zero, and of few other values.
+        let default = raw as u32 == 0 && kind.is_default(raw);
         if (default && !field.presence && !self.options.emit_defaults)
             || self.walk.is_unknown(kind, raw)
         {
@@ -262,27 +265,26 @@ impl<'a, 'o> Writer<'a, 'o> {
         Ok(())
     }
 
-    /// A value without a name; the tag has been read. False if it is one that nobody knows.
-    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<bool, Stop> {
+    /// A value without a name; the tag has been read. One that nobody knows is not written.
+    fn value(&mut self, field: &FieldTable, wire: &mut &'a [u8]) -> Result<(), Stop> {
         match field.kind {
             Kind::String | Kind::Bytes => {
                 let start = *wire;
                 let bytes = self.walk.check(start, wire::bytes(wire))?;
-                self.text(field.kind, bytes)?;
+                self.text(field.kind, bytes)
             }
             Kind::Message(id) | Kind::Group(id) => {
                 let part = self.walk.submessage(field, wire)?;
-                self.message(id, &[part])?;
+                self.message(id, &[part])
             }
             kind => {
                 let raw = self.walk.raw(kind, wire)?;
-                if self.walk.is_unknown(kind, raw) {
-                    return Ok(false);
+                if !self.walk.is_unknown(kind, raw) {
+                    self.number(kind, raw);
                 }
-                self.number(kind, raw);
+                Ok(())
             }
         }
-        Ok(true)
     }
 
     /// What fields without presence hold when they are not there.
@@ -324,17 +326,22 @@ impl<'a, 'o> Writer<'a, 'o> {
                 self.values = left;
                 Ok(())
             }
-            _ => Err(self.full(at)),
+            Some(_) => Err(self.too_long(at)),
+            None => {
+                let reason = format!("it has more than {} values", self.options.max_values);
+                Err(self.over_limit(at, reason))
+            }
         }
     }
 
     #[cold]
-    fn full(&self, at: &[u8]) -> Stop {
-        let reason = if self.values == 0 {
-            format!("it has more than {} values", self.options.max_values)
-        } else {
-            format!("as JSON it is longer than {} bytes", self.options.max_bytes)
-        };
+    fn too_long(&self, at: &[u8]) -> Stop {
+        let most = self.options.max_bytes;
+        self.over_limit(at, format!("as JSON it is longer than {most} bytes"))
+    }
+
+    #[cold]
+    fn over_limit(&self, at: &[u8], reason: String) -> Stop {
         Stop::Failed(WireError::over_limit(self.walk.offset(at), reason))
     }
 

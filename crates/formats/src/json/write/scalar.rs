@@ -9,8 +9,11 @@ use crate::text;
 use crate::wire::{self, Stop};
 
 impl<'a> Writer<'a, '_> {
+    #[inline(always)]
     pub(super) fn number(&mut self, kind: Kind, raw: u64) {
         match kind {
+            // Most numbers that people count with.
+            Kind::Int32 | Kind::Uint32 if raw < 10 => self.out.push(b'0' + raw as u8),
             Kind::Int32 | Kind::Sfixed32 => self.integer(raw as i32),
             Kind::Uint32 | Kind::Fixed32 => self.integer(raw as u32),
             Kind::Sint32 => self.integer(wire::unzigzag32(raw as u32)),
@@ -47,7 +50,9 @@ impl<'a> Writer<'a, '_> {
     }
 
     pub(super) fn float(&mut self, value: f64) {
-        if value.is_finite() {
+        if let Some(thousandths) = thousandths(value.abs()) {
+            self.fixed_point(value.is_sign_negative(), thousandths);
+        } else if value.is_finite() {
             self.decimal(zmij::Buffer::new().format_finite(value));
         } else {
             self.not_finite(value.is_nan(), value.is_sign_negative());
@@ -63,6 +68,26 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
+    /// A number of thousandths, without zeros at the end.
+    fn fixed_point(&mut self, negative: bool, thousandths: u64) {
+        if negative {
+            self.out.push(b'-');
+        }
+        self.integer(thousandths / 1000);
+        let rest = thousandths % 1000;
+        if rest == 0 {
+            return;
+        }
+        let digit = |value: u64| b'0' + (value % 10) as u8;
+        self.out.extend_from_slice(&[b'.', digit(rest / 100)]);
+        if !rest.is_multiple_of(100) {
+            self.out.push(digit(rest / 10));
+        }
+        if !rest.is_multiple_of(10) {
+            self.out.push(digit(rest));
+        }
+    }
+
     fn decimal(&mut self, digits: &str) {
         self.out.extend_from_slice(digits.strip_suffix(".0").unwrap_or(digits).as_bytes());
     }
@@ -75,8 +100,21 @@ impl<'a> Writer<'a, '_> {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self, kind: Kind, bytes: &'a [u8]) -> Result<(), Stop> {
+        // Most strings are short, and plain ASCII.
+        if kind == Kind::String
+            && bytes.len() <= text::SHORT
+            && let Some(window) = self.walk.window(bytes)
+            && text::quote_short(window, bytes.len() as u8, self.out)
+        {
+            return Ok(());
+        }
+        self.any_text(kind, bytes)
+    }
+
+    #[inline(never)]
+    fn any_text(&mut self, kind: Kind, bytes: &'a [u8]) -> Result<(), Stop> {
         if kind == Kind::String {
             return match text::quote_utf8(bytes, self.out) {
                 Ok(()) => Ok(()),
@@ -92,5 +130,47 @@ impl<'a> Writer<'a, '_> {
         }
         self.out.push(b'"');
         Ok(())
+    }
+}
+
+/// How many thousandths a positive number is, if it is what they are read as. What has at most 15
+/// digits is the only such decimal, and so the shortest.
+fn thousandths(value: f64) -> Option<u64> {
+    const DIGITS_15: f64 = 1e15;
+    let scaled = value * 1000.0 + 0.5;
+    if scaled < DIGITS_15 {
+        let count = scaled as u64;
+        if count as f64 / 1000.0 == value {
+            return Some(count);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousandths;
+
+    #[test]
+    fn few_places_are_the_shortest_decimal() {
+        let mut of_few_places = 0;
+        for step in 0..20_000_u64 {
+            let count = step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (step % 60);
+            for places in [1.0, 10.0, 100.0, 1000.0, 10_000.0] {
+                let exact = count as f64 / places;
+                for value in [exact, exact.next_up(), exact.next_down()] {
+                    let Some(found) = thousandths(value) else { continue };
+                    let text = format!("{}.{:03}", found / 1000, found % 1000);
+                    let text = text.trim_end_matches('0').trim_end_matches('.');
+                    assert_eq!(text, value.to_string());
+                    of_few_places += 1;
+                }
+            }
+        }
+        assert!(of_few_places > 10_000);
+        for value in [f64::NAN, f64::INFINITY, f64::MAX, 1e12, 0.0001, 0.1 + 0.2] {
+            assert_eq!(thousandths(value), None, "{value}");
+        }
+        assert_eq!(thousandths(0.0), Some(0));
     }
 }

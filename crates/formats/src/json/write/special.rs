@@ -290,5 +290,5 @@ fn camel_case(path: &[u8], out: &mut Vec<u8>) -> bool {
             byte => out.push(*byte),
         }
     }
-    !upper
+    !upper && !path.is_empty()
 }
