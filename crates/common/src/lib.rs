@@ -15,6 +15,7 @@ mod farewell;
 mod http2;
 pub mod layers;
 pub mod protocol;
+mod seldom;
 pub mod server;
 pub mod stack;
 pub mod status;

@@ -52,6 +52,11 @@ impl<S> Transport<S> {
     pub(crate) fn connection(&self) -> &Arc<Shared> {
         &self.connection
     }
+
+    /// Whether the peer has to take something, and has taken nothing since this was asked last.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        !std::mem::take(&mut self.advanced) && self.waits
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
@@ -69,34 +74,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
     }
 
-    /// Begins to read and write.
-    pub(crate) fn begin(&self) {
-        self.connection.with(|connection| connection.drive(spare));
+    /// Begins to read and write. Gives whether there is so much to write that it is no time to
+    /// read.
+    pub(crate) fn begin(&self) -> bool {
+        self.connection.with(|connection| {
+            connection.drive(spare);
+            connection.is_clogged()
+        })
     }
 
-    /// Reads once, has the connection take it, and runs `then` with it. Gives how many bytes came;
-    /// 0 is the end.
-    pub(crate) fn poll_read<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        then: impl FnOnce(&mut Connection) -> R,
-    ) -> Poll<io::Result<Option<(usize, R)>>> {
+    /// Reads once, and has the connection take it. Gives how many bytes came; 0 is the end.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         with_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             let read = buffer.filled();
             if read.is_empty() {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Ok(0));
             }
             let rest = &mut self.rest;
-            let result = self.connection.with(|connection| {
-                take(connection, rest, read);
-                then(connection)
-            });
+            self.connection.with(|connection| take(connection, rest, read));
             if self.rest.is_empty() && self.rest.capacity() > KEEP {
                 self.rest = Vec::new();
             }
-            Poll::Ready(Ok(Some((read.len(), result))))
+            Poll::Ready(Ok(read.len()))
         })
     }
 
@@ -132,11 +133,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
         // TLS holds on to what its peer has not taken.
         if wrote { Pin::new(&mut self.stream).poll_flush(cx) } else { Poll::Ready(Ok(())) }
-    }
-
-    /// Whether the peer has to take something, and has taken nothing since this was asked last.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        !std::mem::take(&mut self.advanced) && self.waits
     }
 
     /// Writes what is left and hangs up, when the peer has: closed with bytes unread a connection
@@ -234,7 +230,7 @@ mod tests {
                 let (piece, after) = rest.split_at(rng.usize(1..5000).min(rest.len()));
                 peer.write_all(piece).await.unwrap();
                 rest = after;
-                std::future::poll_fn(|cx| transport.poll_read(cx, |_| ())).await.unwrap().unwrap();
+                assert_ne!(std::future::poll_fn(|cx| transport.poll_read(cx)).await.unwrap(), 0);
                 transport.connection().with(|connection| {
                     let mut out = Vec::new();
                     connection.take_output(&mut out);

@@ -117,8 +117,10 @@ pub(crate) struct Connection {
     preface: usize,
     /// Whether a frame has come since this was asked last.
     heard: bool,
-    /// Who writes, to be woken when there is something to write; none while it looks itself.
+    /// Who writes.
     driver: Option<Waker>,
+    /// Whether it is to be woken when there is something to write: not while it looks itself.
+    rests: bool,
     /// Who is to be woken once the connection is not locked any more.
     pub(super) wakes: Vec<Waker>,
 }
@@ -170,6 +172,7 @@ impl Connection {
             preface: if config.role == Role::Server { PREFACE.len() } else { 0 },
             heard: false,
             driver: None,
+            rests: false,
             wakes: Vec::new(),
         }
     }
@@ -314,12 +317,14 @@ impl Connection {
 
     /// Has what is to be written written.
     fn notify(&mut self) {
-        self.wakes.extend(self.driver.take());
+        if std::mem::take(&mut self.rests) {
+            self.wakes.extend(self.driver.clone());
+        }
     }
 
     /// Who writes is about to look for what is to be written, and has a buffer for it.
     pub(crate) fn drive(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
-        self.driver = None;
+        self.rests = false;
         if self.out.is_empty() && self.out.capacity() < SMALL_OUTPUT {
             self.out = buffer();
         }
@@ -338,7 +343,8 @@ impl Connection {
     /// Who writes is woken when there is something to write. Gives its buffer, if that is more
     /// than a connection should keep that has nothing to say.
     pub(crate) fn rest(&mut self, cx: &Context<'_>) -> Vec<u8> {
-        self.driver = Some(cx.waker().clone());
+        self.rests = true;
+        wait(&mut self.driver, cx, &mut self.wakes);
         match self.out.capacity() < SMALL_OUTPUT {
             true => Vec::new(),
             false => std::mem::take(&mut self.out),
