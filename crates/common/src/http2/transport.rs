@@ -1,7 +1,7 @@
 //! Moves a connection's bytes between its state and what carries them.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::Connection;
 use super::frame;
 use super::handle::Shared;
+use super::output::{Output, PIECES};
 use crate::farewell::Farewell;
 
 /// What is read at once.
@@ -38,7 +39,7 @@ pub(crate) struct Transport<S> {
     connection: Arc<Shared>,
     /// The beginning of a frame of which the rest has not come.
     rest: Vec<u8>,
-    writing: Vec<u8>,
+    writing: Output,
     written: usize,
     /// Whether the peer has to take something before more is written.
     waits: bool,
@@ -65,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             stream,
             connection,
             rest: Vec::new(),
-            writing: Vec::new(),
+            writing: Output::default(),
             written: 0,
             waits: false,
             advanced: false,
@@ -105,8 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wrote = false;
         loop {
-            let rest = self.writing.get(self.written..).unwrap_or_default();
-            if rest.is_empty() {
+            if self.written == self.writing.len() {
                 self.written = 0;
                 self.writing.clear();
                 let buffer = &mut self.writing;
@@ -115,14 +115,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 });
                 if let Some(rest) = rest {
                     give_back(rest);
-                    if buffer.capacity() >= KEEP {
-                        give_back(std::mem::take(buffer));
+                    if buffer.frames.capacity() >= KEEP {
+                        give_back(std::mem::take(&mut buffer.frames));
                     }
                     break;
                 }
                 continue;
             }
-            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let stream = Pin::new(&mut self.stream);
+            let polled = match self.writing.pieces(self.written, &mut pieces) {
+                [piece] => stream.poll_write(cx, piece),
+                pieces => stream.poll_write_vectored(cx, pieces),
+            };
             self.waits = polled.is_pending();
             match ready!(polled)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -232,9 +237,9 @@ mod tests {
                 rest = after;
                 assert_ne!(std::future::poll_fn(|cx| transport.poll_read(cx)).await.unwrap(), 0);
                 transport.connection().with(|connection| {
-                    let mut out = Vec::new();
+                    let mut out = Output::default();
                     connection.take_output(&mut out);
-                    answered.extend_from_slice(&out);
+                    answered.extend_from_slice(&out.to_vec());
                 });
             }
             assert!(transport.rest.is_empty());

@@ -89,7 +89,7 @@ impl Connection {
     /// The same for one that is over.
     fn late(&mut self, id: u32) -> Result<(), Reason> {
         if !self.reset.contains(&id) {
-            frame::reset(&mut self.out, id, Reason::STREAM_CLOSED);
+            frame::reset(&mut self.out.frames, id, Reason::STREAM_CLOSED);
             self.budget.spend()?;
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Connection {
             stream.receiving = Half::Closed;
         }
         if let Some(more) = padding {
-            frame::window_update(&mut self.out, id, more);
+            frame::window_update(&mut self.out.frames, id, more);
         }
         if !is_read {
             self.give_back(data.len());
@@ -269,19 +269,19 @@ impl Connection {
     }
 
     fn refuse(&mut self, id: u32, reason: Reason) -> Result<(), Reason> {
-        frame::reset(&mut self.out, id, reason);
+        frame::reset(&mut self.out.frames, id, reason);
         self.remember(id);
         self.budget.spend()
     }
 
     fn refuse_as_too_large(&mut self, id: u32, end_stream: bool) {
-        let start = self.out.len();
-        frame::header(&mut self.out, 0, kind::HEADERS, 0, id);
+        let start = self.out.frames.len();
+        frame::header(&mut self.out.frames, 0, kind::HEADERS, 0, id);
         let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        self.encoder.response(status, &http::HeaderMap::new(), &mut self.out);
-        frame::finish_headers(&mut self.out, start, id, true, self.peer.max_payload);
+        self.encoder.response(status, &http::HeaderMap::new(), &mut self.out.frames);
+        frame::finish_headers(&mut self.out.frames, start, id, true, self.peer.max_payload);
         if !end_stream {
-            frame::reset(&mut self.out, id, Reason::NO_ERROR);
+            frame::reset(&mut self.out.frames, id, Reason::NO_ERROR);
         }
         self.remember(id);
     }
@@ -382,7 +382,7 @@ impl Connection {
             }
         }
         self.resize_windows(window)?;
-        frame::settings_ack(&mut self.out);
+        frame::settings_ack(&mut self.out.frames);
         Ok(())
     }
 
@@ -407,7 +407,7 @@ impl Connection {
             return Err(Reason::PROTOCOL_ERROR);
         }
         if !head.has(flag::ACK) {
-            frame::ping(&mut self.out, flag::ACK, opaque);
+            frame::ping(&mut self.out.frames, flag::ACK, opaque);
         } else if opaque == LAST_CALL && self.leaving == Leaving::Announced {
             // Whatever was on its way when the peer was told has come.
             self.leave();
