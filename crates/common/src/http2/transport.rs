@@ -1,21 +1,20 @@
 //! Moves a connection's bytes between its state and what carries them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Connection;
 use super::frame;
 use super::handle::Shared;
 use super::output::{Output, PIECES};
+use super::reading::{self, LONG};
 use crate::farewell::Farewell;
-
-/// What is read at once.
-const READ: usize = 64 * 1024;
 
 /// A buffer that has grown beyond this is given back when it is empty, to be used by others.
 const KEEP: usize = 4 * 1024;
@@ -25,10 +24,7 @@ const SPARES: usize = 4;
 const SPARE: usize = 256 * 1024;
 
 thread_local! {
-    /// What a thread's connections read to, one after the other: one that waits holds no buffer.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-
-    /// What they write from, while they do.
+    /// What a thread's connections write from, while they do.
     static SPARE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -86,20 +82,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
 
     /// Reads once, and has the connection take it. Gives how many bytes came; 0 is the end.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        with_buffer(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            let read = buffer.filled();
-            if read.is_empty() {
-                return Poll::Ready(Ok(0));
-            }
-            let rest = &mut self.rest;
-            self.connection.with(|connection| take(connection, rest, read));
+        let mut buffer = reading::take();
+        let mut into = ReadBuf::new(&mut buffer);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut into);
+        let length = into.filled().len();
+        let buffer = buffer.freeze();
+        if let Poll::Ready(Ok(())) = polled {
+            let (read, rest) = (buffer.get(..length).unwrap_or_default(), &mut self.rest);
+            let lender = (length >= LONG && reading::may_lend()).then_some(&buffer);
+            self.connection.with(|connection| take(connection, rest, read, lender));
             if self.rest.is_empty() && self.rest.capacity() > KEEP {
                 self.rest = Vec::new();
             }
-            Poll::Ready(Ok(read.len()))
-        })
+        }
+        reading::put(buffer);
+        polled.map_ok(|()| length)
     }
 
     /// Writes all there is to write. When it has resolved, the task is woken when there is more.
@@ -152,27 +149,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 }
 
-fn with_buffer<R>(run: impl FnOnce(&mut [u8]) -> R) -> R {
-    BUFFER.with(|kept| {
-        let mut buffer = kept.take();
-        buffer.resize(READ, 0);
-        let result = run(&mut buffer);
-        kept.set(buffer);
-        result
-    })
-}
-
 /// Has a connection take what was read, after what was left of what was read before.
-fn take(connection: &mut Connection, rest: &mut Vec<u8>, mut read: &[u8]) {
+fn take(connection: &mut Connection, rest: &mut Vec<u8>, mut read: &[u8], lender: Option<&Bytes>) {
     while !rest.is_empty() && !read.is_empty() {
-        let (missing, after) = read.split_at_checked(frame::missing(rest)).unwrap_or((read, &[]));
-        rest.extend_from_slice(missing);
-        let taken = connection.receive(rest);
-        rest.drain(..taken.min(rest.len()));
+        let missing = frame::missing(rest);
+        let (more, after) = read.split_at_checked(missing).unwrap_or((read, &[]));
+        if more.len() == missing {
+            // It is whole then, and may be kept as it is.
+            rest.reserve_exact(missing);
+        }
+        rest.extend_from_slice(more);
+        if rest.len() >= LONG && frame::missing(rest) == 0 {
+            let whole = Bytes::from(std::mem::take(rest));
+            connection.receive(&whole, Some(&whole));
+        } else {
+            let taken = connection.receive(rest, None);
+            rest.drain(..taken.min(rest.len()));
+        }
         read = after;
     }
     if rest.is_empty() {
-        let taken = connection.receive(read);
+        let taken = connection.receive(read, lender);
         rest.extend_from_slice(read.get(taken..).unwrap_or_default());
     }
 }

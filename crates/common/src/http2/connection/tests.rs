@@ -37,7 +37,7 @@ struct Pipe(Vec<u8>);
 impl Pipe {
     fn give(&mut self, bytes: &[u8], to: &mut Connection) {
         self.0.extend_from_slice(bytes);
-        let taken = to.receive(&self.0);
+        let taken = to.receive(&self.0, None);
         self.0.drain(..taken);
     }
 }
