@@ -54,23 +54,28 @@ impl CallContext {
         Scoped { context: Some(self), future }
     }
 
-    /// Tells those who entered the context of this call when it ends.
-    pub(crate) fn set_deadline(deadline: Option<Instant>) {
-        CURRENT.with_borrow_mut(|current| {
-            if let Some(current) = current {
+    /// Sets when the call being served ends; `false`: nobody has entered a context.
+    pub(crate) fn set_deadline(deadline: Option<Instant>) -> bool {
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(current) => {
                 current.deadline = deadline;
+                true
             }
-        });
+            None => false,
+        })
     }
 
-    /// Runs a closure with `slot` as the current context, and puts it back afterwards, also when
-    /// the closure panics.
+    /// Runs a closure with `slot` as the current context, if there is one in it, and puts it back
+    /// afterwards, also when the closure panics.
     pub(crate) fn enter<R>(slot: &mut Option<Self>, run: impl FnOnce() -> R) -> R {
         struct Restore<'a>(&'a mut Option<CallContext>);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
                 CURRENT.with_borrow_mut(|current| std::mem::swap(current, self.0));
             }
+        }
+        if slot.is_none() {
+            return run();
         }
         CURRENT.with_borrow_mut(|current| std::mem::swap(current, slot));
         let _restore = Restore(slot);

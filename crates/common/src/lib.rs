@@ -16,6 +16,7 @@ mod http2;
 pub mod layers;
 pub mod policy;
 pub mod protocol;
+mod seldom;
 pub mod server;
 pub mod stack;
 pub mod status;

@@ -46,6 +46,8 @@ pub(crate) struct Driver<S, H> {
     keepalive: Option<KeepAlive>,
     /// Runs from when the peer was told to open no more streams, and from when it is over.
     last_words: Option<Pin<Box<Sleep>>>,
+    /// Whether so much waits to be written that nothing is read.
+    clogged: bool,
     closing: bool,
 }
 
@@ -61,7 +63,7 @@ where
         keepalive: Option<KeepAlive>,
     ) -> Self {
         let transport = Transport::new(stream, connection);
-        Self { transport, handler, keepalive, last_words: None, closing: false }
+        Self { transport, handler, keepalive, last_words: None, clogged: false, closing: false }
     }
 
     /// Ends the connection when the streams that it has are over.
@@ -75,46 +77,54 @@ where
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut read = 0;
         while read < TURN {
-            if self.transport.connection().with(|connection| connection.is_clogged()) {
+            if self.clogged {
                 // It is written first, and read when it is.
                 return Poll::Pending;
             }
-            let came = self.transport.poll_read(cx, |connection| {
-                std::iter::from_fn(|| connection.accept()).collect::<Vec<_>>()
-            });
-            let Some((bytes, requests)) = ready!(came)? else { return Poll::Ready(Ok(())) };
-            read += bytes;
-            for request in requests {
-                self.handler.serve(self.transport.connection(), request);
-                // Or calls would have to wait for room, each as a task.
-                if self.transport.connection().with(|c| c.output()) > FULL {
-                    if let Poll::Ready(Err(error)) = self.transport.poll_write(cx) {
-                        return Poll::Ready(Err(error));
-                    }
-                    self.transport.begin();
-                }
+            match ready!(self.transport.poll_read(cx))? {
+                0 => return Poll::Ready(Ok(())),
+                bytes => read += bytes,
             }
+            self.serve(cx)?;
         }
         // Behind all that can run, where waking ourselves would only be behind the next few.
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
     }
 
+    /// Serves what has come.
+    fn serve(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            let connection = self.transport.connection();
+            let (request, output, clogged) =
+                connection.with(|c| (c.accept(), c.output(), c.is_clogged()));
+            self.clogged = clogged;
+            let Some(request) = request else { return Ok(()) };
+            // Or calls would have to wait for room, each as a task.
+            if output > FULL {
+                if let Poll::Ready(Err(error)) = self.transport.poll_write(cx) {
+                    return Err(error);
+                }
+                self.transport.begin();
+            }
+            self.handler.serve(self.transport.connection(), request);
+        }
+    }
+
     /// Looks at the clocks.
     fn poll_timers(&mut self, cx: &mut Context<'_>) {
-        let connection = self.transport.connection().clone();
         if let Some(last_words) = &mut self.last_words
             && last_words.as_mut().poll(cx).is_ready()
         {
             self.last_words = None;
-            connection.with(Connection::leave);
+            self.transport.connection().with(Connection::leave);
         }
         if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll_lost(&connection, || self.transport.is_stuck(), cx).is_ready()
+            && keepalive.poll_lost(&mut self.transport, cx).is_ready()
         {
             self.keepalive = None;
             tracing::debug!("connection ended: no answer to a ping");
-            connection.with(|connection| connection.fail(Reason::NO_ERROR));
+            self.transport.connection().with(|connection| connection.fail(Reason::NO_ERROR));
         }
     }
 
@@ -142,8 +152,7 @@ where
         if this.closing {
             return this.poll_closing(cx);
         }
-        let connection = this.transport.connection().clone();
-        this.transport.begin();
+        this.clogged = this.transport.begin();
         this.poll_timers(cx);
         loop {
             let read = this.poll_read(cx);
@@ -153,27 +162,26 @@ where
                 Poll::Ready(Ok(())) => Some(Error::Lost("the peer closed it".to_owned())),
                 Poll::Ready(Err(error)) => Some(error.into()),
             };
-            let was_clogged = connection.with(|connection| connection.is_clogged());
             let (all_written, lost) = match this.transport.poll_write(cx) {
                 Poll::Ready(Ok(())) => (true, lost),
                 Poll::Ready(Err(error)) => (false, lost.or(Some(error.into()))),
                 Poll::Pending => (false, lost),
             };
             if let Some(error) = lost {
-                let open = connection.with(|connection| {
+                let open = this.transport.connection().with(|connection| {
                     let open = connection.open();
                     connection.end(error.clone());
                     open
                 });
                 return Poll::Ready(if hung_up && open == 0 { Ok(()) } else { Err(error) });
             }
-            if connection.with(|connection| connection.is_done()) {
+            if this.transport.connection().with(|connection| connection.is_done()) {
                 this.closing = true;
                 this.last_words = None;
                 return this.poll_closing(cx);
             }
             // What was not read for that can be now.
-            if !(was_clogged && all_written) {
+            if !(std::mem::take(&mut this.clogged) && all_written) {
                 return Poll::Pending;
             }
         }

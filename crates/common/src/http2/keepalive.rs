@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection::Connection;
-use super::handle::Shared;
+use super::transport::Transport;
+use crate::seldom::Seldom;
 
 /// When to ask, and whether it was in vain.
 #[derive(Debug)]
@@ -18,32 +19,32 @@ pub(crate) struct KeepAlive {
     /// Whether connections without streams are asked too.
     idle: bool,
     asked: bool,
-    sleep: Pin<Box<Sleep>>,
+    sleep: Pin<Box<Seldom<Sleep>>>,
 }
 
 impl KeepAlive {
     pub(crate) fn new(interval: Duration, patience: Duration, idle: bool) -> Self {
-        Self { interval, patience, idle, asked: false, sleep: Box::pin(sleep(interval)) }
+        let sleep = Box::pin(Seldom::new(sleep(interval)));
+        Self { interval, patience, idle, asked: false, sleep }
     }
 
     /// Resolves when the peer was asked and nothing has come from it since: any whole frame is a
     /// sign of life, as single bytes are not, and neither are frames of a peer that takes nothing
-    /// of what it asked for. `is_stuck` says whether it has taken nothing since the last time.
-    pub(crate) fn poll_lost(
+    /// of what it asked for.
+    pub(crate) fn poll_lost<S>(
         &mut self,
-        connection: &Shared,
-        mut is_stuck: impl FnMut() -> bool,
+        transport: &mut Transport<S>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
-            let stuck = is_stuck();
-            let wait = connection.with(|connection| self.look(connection, stuck));
+            let stuck = transport.is_stuck();
+            let wait = transport.connection().with(|connection| self.look(connection, stuck));
             let Some(wait) = wait else { return Poll::Ready(()) };
             let now = Instant::now();
             // A longer time than there is does not end.
             let next = now.checked_add(wait).unwrap_or(now + Duration::from_secs(1 << 30));
-            self.sleep.as_mut().reset(next);
+            self.sleep.as_mut().change().reset(next);
         }
     }
 

@@ -6,8 +6,10 @@
 //!
 //! - Frames are read where they arrived, data is copied once, to those who read it, and small
 //!   frames of a stream are put together. So what a peer can make us hold is its window, whatever
-//!   the frames are that it comes in.
-//! - Nothing is queued for a stream to be sent: who sends is asked for more when there is room.
+//!   the frames are that it comes in. Long payloads are not copied, but lent from a few buffers of
+//!   each thread; when somebody holds on to these, they are copied too.
+//! - Nothing is queued for a stream to be sent: who sends is asked for more when there is room. A
+//!   long payload is written from where it is.
 //! - Headers that come again are not parsed again, and not written again.
 
 mod budget;
@@ -21,6 +23,8 @@ mod head;
 mod hpack;
 mod keepalive;
 mod memo;
+mod output;
+mod reading;
 mod settings;
 mod stream;
 mod transport;

@@ -154,6 +154,15 @@ impl Received {
         }
     }
 
+    /// Adds what need not be copied.
+    pub(super) fn push_whole(&mut self, data: Bytes) {
+        self.bytes += data.len();
+        if !self.last.is_empty() {
+            self.whole.push_back(tight(std::mem::take(&mut self.last)));
+        }
+        self.whole.push_back(data);
+    }
+
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         let next = match self.whole.pop_front() {
             Some(next) => next,
@@ -170,7 +179,7 @@ impl Received {
 
     /// Whether it is no more than one piece.
     pub(super) fn is_simple(&self) -> bool {
-        self.whole.is_empty()
+        self.whole.len() + usize::from(!self.last.is_empty()) <= 1
     }
 }
 

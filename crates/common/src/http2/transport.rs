@@ -1,20 +1,20 @@
 //! Moves a connection's bytes between its state and what carries them.
 
-use std::cell::{Cell, RefCell};
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Connection;
 use super::frame;
 use super::handle::Shared;
+use super::output::{Output, PIECES};
+use super::reading::{self, LONG};
 use crate::farewell::Farewell;
-
-/// What is read at once.
-const READ: usize = 64 * 1024;
 
 /// A buffer that has grown beyond this is given back when it is empty, to be used by others.
 const KEEP: usize = 4 * 1024;
@@ -24,10 +24,7 @@ const SPARES: usize = 4;
 const SPARE: usize = 256 * 1024;
 
 thread_local! {
-    /// What a thread's connections read to, one after the other: one that waits holds no buffer.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-
-    /// What they write from, while they do.
+    /// What a thread's connections write from, while they do.
     static SPARE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -38,7 +35,7 @@ pub(crate) struct Transport<S> {
     connection: Arc<Shared>,
     /// The beginning of a frame of which the rest has not come.
     rest: Vec<u8>,
-    writing: Vec<u8>,
+    writing: Output,
     written: usize,
     /// Whether the peer has to take something before more is written.
     waits: bool,
@@ -52,6 +49,11 @@ impl<S> Transport<S> {
     pub(crate) fn connection(&self) -> &Arc<Shared> {
         &self.connection
     }
+
+    /// Whether the peer has to take something, and has taken nothing since this was asked last.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        !std::mem::take(&mut self.advanced) && self.waits
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
@@ -60,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             stream,
             connection,
             rest: Vec::new(),
-            writing: Vec::new(),
+            writing: Output::default(),
             written: 0,
             waits: false,
             advanced: false,
@@ -69,43 +71,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
     }
 
-    /// Begins to read and write.
-    pub(crate) fn begin(&self) {
-        self.connection.with(|connection| connection.drive(spare));
+    /// Begins to read and write. Gives whether there is so much to write that it is no time to
+    /// read.
+    pub(crate) fn begin(&self) -> bool {
+        self.connection.with(|connection| {
+            connection.drive(spare);
+            connection.is_clogged()
+        })
     }
 
-    /// Reads once, has the connection take it, and runs `then` with it. Gives how many bytes came;
-    /// 0 is the end.
-    pub(crate) fn poll_read<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        then: impl FnOnce(&mut Connection) -> R,
-    ) -> Poll<io::Result<Option<(usize, R)>>> {
-        with_buffer(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            let read = buffer.filled();
-            if read.is_empty() {
-                return Poll::Ready(Ok(None));
-            }
-            let rest = &mut self.rest;
-            let result = self.connection.with(|connection| {
-                take(connection, rest, read);
-                then(connection)
-            });
+    /// Reads once, and has the connection take it. Gives how many bytes came; 0 is the end.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut buffer = reading::take();
+        let mut into = ReadBuf::new(&mut buffer);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut into);
+        let length = into.filled().len();
+        let buffer = buffer.freeze();
+        if let Poll::Ready(Ok(())) = polled {
+            let (read, rest) = (buffer.get(..length).unwrap_or_default(), &mut self.rest);
+            let lender = (length >= LONG && reading::may_lend()).then_some(&buffer);
+            self.connection.with(|connection| take(connection, rest, read, lender));
             if self.rest.is_empty() && self.rest.capacity() > KEEP {
                 self.rest = Vec::new();
             }
-            Poll::Ready(Ok(Some((read.len(), result))))
-        })
+        }
+        reading::put(buffer);
+        polled.map_ok(|()| length)
     }
 
     /// Writes all there is to write. When it has resolved, the task is woken when there is more.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wrote = false;
         loop {
-            let rest = self.writing.get(self.written..).unwrap_or_default();
-            if rest.is_empty() {
+            if self.written == self.writing.len() {
                 self.written = 0;
                 self.writing.clear();
                 let buffer = &mut self.writing;
@@ -114,14 +112,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 });
                 if let Some(rest) = rest {
                     give_back(rest);
-                    if buffer.capacity() >= KEEP {
-                        give_back(std::mem::take(buffer));
+                    if buffer.frames.capacity() >= KEEP {
+                        give_back(std::mem::take(&mut buffer.frames));
                     }
                     break;
                 }
                 continue;
             }
-            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let stream = Pin::new(&mut self.stream);
+            let polled = match self.writing.pieces(self.written, &mut pieces) {
+                [piece] => stream.poll_write(cx, piece),
+                pieces => stream.poll_write_vectored(cx, pieces),
+            };
             self.waits = polled.is_pending();
             match ready!(polled)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -132,11 +135,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
         // TLS holds on to what its peer has not taken.
         if wrote { Pin::new(&mut self.stream).poll_flush(cx) } else { Poll::Ready(Ok(())) }
-    }
-
-    /// Whether the peer has to take something, and has taken nothing since this was asked last.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        !std::mem::take(&mut self.advanced) && self.waits
     }
 
     /// Writes what is left and hangs up, when the peer has: closed with bytes unread a connection
@@ -151,27 +149,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 }
 
-fn with_buffer<R>(run: impl FnOnce(&mut [u8]) -> R) -> R {
-    BUFFER.with(|kept| {
-        let mut buffer = kept.take();
-        buffer.resize(READ, 0);
-        let result = run(&mut buffer);
-        kept.set(buffer);
-        result
-    })
-}
-
 /// Has a connection take what was read, after what was left of what was read before.
-fn take(connection: &mut Connection, rest: &mut Vec<u8>, mut read: &[u8]) {
+fn take(connection: &mut Connection, rest: &mut Vec<u8>, mut read: &[u8], lender: Option<&Bytes>) {
     while !rest.is_empty() && !read.is_empty() {
-        let (missing, after) = read.split_at_checked(frame::missing(rest)).unwrap_or((read, &[]));
-        rest.extend_from_slice(missing);
-        let taken = connection.receive(rest);
-        rest.drain(..taken.min(rest.len()));
+        let missing = frame::missing(rest);
+        let (more, after) = read.split_at_checked(missing).unwrap_or((read, &[]));
+        if more.len() == missing {
+            // It is whole then, and may be kept as it is.
+            rest.reserve_exact(missing);
+        }
+        rest.extend_from_slice(more);
+        if rest.len() >= LONG && frame::missing(rest) == 0 {
+            let whole = Bytes::from(std::mem::take(rest));
+            connection.receive(&whole, Some(&whole));
+        } else {
+            let taken = connection.receive(rest, None);
+            rest.drain(..taken.min(rest.len()));
+        }
         read = after;
     }
     if rest.is_empty() {
-        let taken = connection.receive(read);
+        let taken = connection.receive(read, lender);
         rest.extend_from_slice(read.get(taken..).unwrap_or_default());
     }
 }
@@ -234,11 +232,11 @@ mod tests {
                 let (piece, after) = rest.split_at(rng.usize(1..5000).min(rest.len()));
                 peer.write_all(piece).await.unwrap();
                 rest = after;
-                std::future::poll_fn(|cx| transport.poll_read(cx, |_| ())).await.unwrap().unwrap();
+                assert_ne!(std::future::poll_fn(|cx| transport.poll_read(cx)).await.unwrap(), 0);
                 transport.connection().with(|connection| {
-                    let mut out = Vec::new();
+                    let mut out = Output::default();
                     connection.take_output(&mut out);
-                    answered.extend_from_slice(&out);
+                    answered.extend_from_slice(&out.to_vec());
                 });
             }
             assert!(transport.rest.is_empty());

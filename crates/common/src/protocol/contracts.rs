@@ -1,6 +1,5 @@
 //! What the protocols know of the services behind them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use examples::{Examples, Problem};
@@ -9,12 +8,14 @@ use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
+use super::paths::ByPath;
+
 /// The methods that a server serves, and every message of their contracts.
 #[derive(Debug)]
 pub struct Contracts {
     pool: DescriptorPool,
     schema: formats::Schema,
-    methods: HashMap<String, Arc<Method>>,
+    methods: ByPath<Arc<Method>>,
     examples: Examples,
 }
 
@@ -71,7 +72,7 @@ impl Contracts {
                     input,
                     output,
                 };
-                Some((path, Arc::new(method)))
+                Some((path.into(), Arc::new(method)))
             })
             .collect();
         Ok(Self { pool, schema, methods, examples: Examples::default() })

@@ -10,4 +10,5 @@ pub(crate) mod grpc_web;
 pub(crate) mod json;
 pub(crate) mod metadata;
 pub mod openapi;
+pub(crate) mod paths;
 pub mod rest;

@@ -19,6 +19,7 @@ use super::lifecycle::Phase;
 use crate::BoxError;
 use crate::context::Peer;
 use crate::farewell::Farewell;
+use crate::seldom::Seldom;
 use crate::stack;
 
 /// A connection that is drained before it has said what it speaks gets this long to say it.
@@ -120,11 +121,16 @@ where
     let why = {
         let draining = phase.wait_for(|phase| *phase >= Phase::Draining);
         let aged = after(shared.settings.max_connection_age.map(with_jitter));
+        let asked = Seldom::new(async {
+            tokio::select! {
+                _ = draining => "draining",
+                () = aged => "aged",
+            }
+        });
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended.map_err(Into::into),
-            _ = draining => "draining",
-            () = aged => "aged",
+            why = asked => why,
         }
     };
     tracing::trace!(why, "connection is asked to end");

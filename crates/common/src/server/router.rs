@@ -1,7 +1,6 @@
 //! Finds the service that a call is for.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -18,6 +17,7 @@ use tower::Service;
 use crate::BoxError;
 use crate::body::Body;
 use crate::protocol::edge::media_type;
+use crate::protocol::paths::ByPath;
 use crate::status;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -53,7 +53,7 @@ where
 /// The services, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Router {
-    services: Arc<HashMap<String, Arc<dyn Route>>>,
+    services: Arc<ByPath<Arc<dyn Route>>>,
     /// Where everything else goes.
     forward: Option<Arc<dyn Route>>,
 }
@@ -76,7 +76,7 @@ impl Router {
         S: Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        Arc::make_mut(&mut self.services).insert(name, Arc::new(Mounted(service)));
+        Arc::make_mut(&mut self.services).insert(name.into(), Arc::new(Mounted(service)));
     }
 
     /// Passes on the calls of all other services.
@@ -94,7 +94,7 @@ impl Router {
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.services.keys().map(String::as_str)
+        self.services.keys().map(|name| &**name)
     }
 
     fn find(&self, path: &str) -> Option<&Arc<dyn Route>> {

@@ -8,6 +8,7 @@ use twox_hash::XxHash64;
 
 use crate::client::Upstream;
 use crate::policy::{PathMatch, Route, VirtualHost};
+use crate::protocol::paths::ByPath;
 
 /// All routes of a policy.
 #[derive(Default)]
@@ -25,8 +26,8 @@ pub(crate) struct Table {
 #[derive(Default)]
 struct Routes {
     all: Vec<Target>,
-    by_path: HashMap<String, Vec<usize>>,
-    by_service: HashMap<String, Vec<usize>>,
+    by_path: ByPath<Vec<usize>>,
+    by_service: ByPath<Vec<usize>>,
     others: Vec<usize>,
 }
 
@@ -105,9 +106,9 @@ impl Routes {
         let mut routes = Self::default();
         for (index, target) in all.iter().enumerate() {
             let list = match &target.route.matches.path {
-                PathMatch::Exact(path) => routes.by_path.entry(path.clone()).or_default(),
+                PathMatch::Exact(path) => routes.by_path.entry(path.as_str().into()).or_default(),
                 PathMatch::Prefix(prefix) => match service_of(prefix) {
-                    Some((service, "")) => routes.by_service.entry(service.to_owned()).or_default(),
+                    Some((service, "")) => routes.by_service.entry(service.into()).or_default(),
                     _ => &mut routes.others,
                 },
             };

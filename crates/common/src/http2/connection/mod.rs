@@ -23,6 +23,7 @@ use super::flow::{ReceiveWindow, SendWindow};
 use super::frame::{self, MAX_31, MAX_PAYLOAD, PREFACE, flag};
 use super::hpack::{Decoder, Encoder, TABLE_SIZE};
 use super::memo::Memo;
+use super::output::Output;
 use super::settings::{self, INITIAL_WINDOW, PeerSettings};
 use super::stream::{Half, Key, Stream, Streams, Whole, wait};
 
@@ -87,7 +88,7 @@ pub(crate) struct Connection {
     memo: Memo,
     encoder: Encoder,
     /// What is to be written.
-    out: Vec<u8>,
+    out: Output,
     streams: Streams,
     /// How many streams are open.
     open: usize,
@@ -117,32 +118,35 @@ pub(crate) struct Connection {
     preface: usize,
     /// Whether a frame has come since this was asked last.
     heard: bool,
-    /// Who writes, to be woken when there is something to write; none while it looks itself.
+    /// Who writes.
     driver: Option<Waker>,
+    /// Whether it is to be woken when there is something to write: not while it looks itself.
+    rests: bool,
     /// Who is to be woken once the connection is not locked any more.
     pub(super) wakes: Vec<Waker>,
 }
 
 impl Connection {
     pub(crate) fn new(config: Config) -> Self {
-        let mut out = Vec::with_capacity(128);
+        let mut out = Output::default();
+        out.frames.reserve(128);
         let mut announced = vec![
             (settings::id::INITIAL_WINDOW_SIZE, config.stream_window),
             (settings::id::MAX_HEADER_LIST_SIZE, config.max_headers),
         ];
         match config.role {
             Role::Client => {
-                out.extend_from_slice(PREFACE);
+                out.frames.extend_from_slice(PREFACE);
                 announced.push((settings::id::ENABLE_PUSH, 0));
             }
             Role::Server => {
                 announced.push((settings::id::MAX_CONCURRENT_STREAMS, config.max_streams));
             }
         }
-        frame::settings(&mut out, &announced);
+        frame::settings(&mut out.frames, &announced);
         let more = config.connection_window.saturating_sub(INITIAL_WINDOW);
         if more > 0 {
-            frame::window_update(&mut out, 0, more);
+            frame::window_update(&mut out.frames, 0, more);
         }
         Self {
             config,
@@ -170,6 +174,7 @@ impl Connection {
             preface: if config.role == Role::Server { PREFACE.len() } else { 0 },
             heard: false,
             driver: None,
+            rests: false,
             wakes: Vec::new(),
         }
     }
@@ -207,7 +212,7 @@ impl Connection {
                 _ => stream.receive_window.give_back(data.len()),
             };
             if let Some(more) = more {
-                frame::window_update(&mut self.out, key.id(), more);
+                frame::window_update(&mut self.out.frames, key.id(), more);
                 self.notify();
             }
             self.give_back(data.len());
@@ -266,7 +271,7 @@ impl Connection {
         stream.wake(&mut self.wakes);
         // What was never sent, the peer does not know.
         if !(stream.sending == Half::Waiting && self.config.role == Role::Client) {
-            frame::reset(&mut self.out, key.id(), reason);
+            frame::reset(&mut self.out.frames, key.id(), reason);
             self.remember(key.id());
             self.notify();
         }
@@ -307,26 +312,28 @@ impl Connection {
         if bytes > 0
             && let Some(more) = self.receive_window.give_back(bytes)
         {
-            frame::window_update(&mut self.out, 0, more);
+            frame::window_update(&mut self.out.frames, 0, more);
             self.notify();
         }
     }
 
     /// Has what is to be written written.
     fn notify(&mut self) {
-        self.wakes.extend(self.driver.take());
+        if std::mem::take(&mut self.rests) {
+            self.wakes.extend(self.driver.clone());
+        }
     }
 
     /// Who writes is about to look for what is to be written, and has a buffer for it.
     pub(crate) fn drive(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
-        self.driver = None;
-        if self.out.is_empty() && self.out.capacity() < SMALL_OUTPUT {
-            self.out = buffer();
+        self.rests = false;
+        if self.out.is_empty() && self.out.frames.capacity() < SMALL_OUTPUT {
+            self.out.frames = buffer();
         }
     }
 
     /// Gives what is to be written, in exchange for a buffer that is empty; `false`: nothing is.
-    pub(crate) fn take_output(&mut self, buffer: &mut Vec<u8>) -> bool {
+    pub(super) fn take_output(&mut self, buffer: &mut Output) -> bool {
         if self.out.is_empty() {
             return false;
         }
@@ -338,10 +345,11 @@ impl Connection {
     /// Who writes is woken when there is something to write. Gives its buffer, if that is more
     /// than a connection should keep that has nothing to say.
     pub(crate) fn rest(&mut self, cx: &Context<'_>) -> Vec<u8> {
-        self.driver = Some(cx.waker().clone());
-        match self.out.capacity() < SMALL_OUTPUT {
+        self.rests = true;
+        wait(&mut self.driver, cx, &mut self.wakes);
+        match self.out.frames.capacity() < SMALL_OUTPUT {
             true => Vec::new(),
-            false => std::mem::take(&mut self.out),
+            false => std::mem::take(&mut self.out.frames),
         }
     }
 
@@ -366,7 +374,7 @@ impl Connection {
 
     /// Asks for a sign of life.
     pub(crate) fn ask(&mut self) {
-        frame::ping(&mut self.out, 0, ALIVE);
+        frame::ping(&mut self.out.frames, 0, ALIVE);
     }
 
     /// Tells the peer to open no more streams. Those that it opened before it knew are served
@@ -374,8 +382,8 @@ impl Connection {
     pub(crate) fn announce_leaving(&mut self) {
         if self.leaving == Leaving::Not {
             self.leaving = Leaving::Announced;
-            frame::go_away(&mut self.out, MAX_31, Reason::NO_ERROR);
-            frame::ping(&mut self.out, 0, LAST_CALL);
+            frame::go_away(&mut self.out.frames, MAX_31, Reason::NO_ERROR);
+            frame::ping(&mut self.out.frames, 0, LAST_CALL);
         }
     }
 
@@ -384,7 +392,7 @@ impl Connection {
         if self.ended.is_none() && !matches!(self.leaving, Leaving::After(_)) {
             let last = if self.is_server() { self.last } else { 0 };
             self.leaving = Leaving::After(last);
-            frame::go_away(&mut self.out, last, Reason::NO_ERROR);
+            frame::go_away(&mut self.out.frames, last, Reason::NO_ERROR);
             self.notify();
         }
     }
@@ -409,7 +417,7 @@ impl Connection {
     pub(crate) fn fail(&mut self, reason: Reason) {
         let last = if self.is_server() { self.last } else { 0 };
         if self.ended.is_none() {
-            frame::go_away(&mut self.out, last, reason);
+            frame::go_away(&mut self.out.frames, last, reason);
             self.end(Error::GoAway(reason, By::Us));
         }
     }

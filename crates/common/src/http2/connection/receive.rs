@@ -1,18 +1,21 @@
 //! Frames that come in.
 
+use bytes::Bytes;
 use http::Request;
 
 use super::{Block, Connection, LAST_CALL, Leaving, MAX_PAYLOAD, PREFACE, flag};
 use crate::http2::error::{By, Error, Reason};
 use crate::http2::frame::{self, HEADER, Header, kind};
 use crate::http2::head::{Checked, Head, PATIENCE, Refused, Wrong};
+use crate::http2::reading::LONG;
 use crate::http2::settings::{self, Setting};
 use crate::http2::stream::{Half, Key, Stream};
 
 impl Connection {
     /// Takes the whole frames that bytes begin with, and says how many bytes that were. What is
-    /// left is to be given again, with what follows.
-    pub(crate) fn receive(&mut self, input: &[u8]) -> usize {
+    /// left is to be given again, with what follows. `lender`: what they are part of, if long
+    /// payloads of it may be kept without being copied.
+    pub(crate) fn receive(&mut self, input: &[u8], lender: Option<&Bytes>) -> usize {
         let mut rest = input;
         if self.preface > 0 {
             let take = self.preface.min(rest.len());
@@ -36,7 +39,7 @@ impl Connection {
             let Some((payload, after)) = after.split_at_checked(head.length) else { break };
             rest = after;
             self.heard = true;
-            if let Err(reason) = self.frame(head, payload) {
+            if let Err(reason) = self.frame(head, payload, lender) {
                 self.fail(reason);
             }
         }
@@ -45,7 +48,12 @@ impl Connection {
     }
 
     /// Takes a frame; an error is one of the connection.
-    fn frame(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {
+    fn frame(
+        &mut self,
+        head: Header,
+        payload: &[u8],
+        lender: Option<&Bytes>,
+    ) -> Result<(), Reason> {
         if let Some(block) = &self.block
             && (head.kind != kind::CONTINUATION || head.stream != block.stream)
         {
@@ -59,7 +67,7 @@ impl Connection {
             self.greeted = true;
         }
         match head.kind {
-            kind::DATA => self.data(head, payload),
+            kind::DATA => self.data(head, payload, lender),
             kind::HEADERS => self.headers(head, payload),
             kind::PRIORITY => self.priority(head),
             kind::RST_STREAM => self.reset_by_peer(head, payload),
@@ -89,13 +97,13 @@ impl Connection {
     /// The same for one that is over.
     fn late(&mut self, id: u32) -> Result<(), Reason> {
         if !self.reset.contains(&id) {
-            frame::reset(&mut self.out, id, Reason::STREAM_CLOSED);
+            frame::reset(&mut self.out.frames, id, Reason::STREAM_CLOSED);
             self.budget.spend()?;
         }
         Ok(())
     }
 
-    fn data(&mut self, head: Header, payload: &[u8]) -> Result<(), Reason> {
+    fn data(&mut self, head: Header, payload: &[u8], lender: Option<&Bytes>) -> Result<(), Reason> {
         let id = head.stream;
         let data = head.unpad(payload)?;
         // Padding counts, but nobody will read it.
@@ -135,14 +143,17 @@ impl Connection {
         // Before it is accepted nobody holds it yet, but somebody will.
         let is_read = stream.holders.body || !stream.holders.call;
         if is_read {
-            stream.received.push(data);
+            match lender.filter(|_| data.len() >= LONG) {
+                Some(lender) => stream.received.push_whole(lender.slice_ref(data)),
+                None => stream.received.push(data),
+            }
         }
         self.wakes.extend(stream.reader.take());
         if ends {
             stream.receiving = Half::Closed;
         }
         if let Some(more) = padding {
-            frame::window_update(&mut self.out, id, more);
+            frame::window_update(&mut self.out.frames, id, more);
         }
         if !is_read {
             self.give_back(data.len());
@@ -269,19 +280,19 @@ impl Connection {
     }
 
     fn refuse(&mut self, id: u32, reason: Reason) -> Result<(), Reason> {
-        frame::reset(&mut self.out, id, reason);
+        frame::reset(&mut self.out.frames, id, reason);
         self.remember(id);
         self.budget.spend()
     }
 
     fn refuse_as_too_large(&mut self, id: u32, end_stream: bool) {
-        let start = self.out.len();
-        frame::header(&mut self.out, 0, kind::HEADERS, 0, id);
+        let start = self.out.frames.len();
+        frame::header(&mut self.out.frames, 0, kind::HEADERS, 0, id);
         let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        self.encoder.response(status, &http::HeaderMap::new(), &mut self.out);
-        frame::finish_headers(&mut self.out, start, id, true, self.peer.max_payload);
+        self.encoder.response(status, &http::HeaderMap::new(), &mut self.out.frames);
+        frame::finish_headers(&mut self.out.frames, start, id, true, self.peer.max_payload);
         if !end_stream {
-            frame::reset(&mut self.out, id, Reason::NO_ERROR);
+            frame::reset(&mut self.out.frames, id, Reason::NO_ERROR);
         }
         self.remember(id);
     }
@@ -382,7 +393,7 @@ impl Connection {
             }
         }
         self.resize_windows(window)?;
-        frame::settings_ack(&mut self.out);
+        frame::settings_ack(&mut self.out.frames);
         Ok(())
     }
 
@@ -407,7 +418,7 @@ impl Connection {
             return Err(Reason::PROTOCOL_ERROR);
         }
         if !head.has(flag::ACK) {
-            frame::ping(&mut self.out, flag::ACK, opaque);
+            frame::ping(&mut self.out.frames, flag::ACK, opaque);
         } else if opaque == LAST_CALL && self.leaving == Leaving::Announced {
             // Whatever was on its way when the peer was told has come.
             self.leave();

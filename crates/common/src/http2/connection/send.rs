@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use super::{Connection, Error, Half, Key, Leaving, MAX_PAYLOAD, Role, Stream, flag, frame, wait};
@@ -12,9 +12,6 @@ use crate::http2::stream::Whole;
 
 /// A frame of data is not made smaller than this for lack of room: it can wait for more.
 const WORTHWHILE: usize = 4 * 1024;
-
-/// The buffer that a connection begins with to write much.
-const AT_ONCE: usize = 128 * 1024;
 
 /// What is to be sent next on a stream.
 #[derive(Debug, Default)]
@@ -96,16 +93,13 @@ impl Connection {
         let before = out.len();
         if let Some((status, headers)) = next.head.take() {
             let ends = next.data.is_empty() && matches!(next.end, End::Here);
-            frame::header(out, 0, kind::HEADERS, 0, key.id());
-            self.encoder.response(status, &headers, out);
-            frame::finish_headers(out, before, key.id(), ends, max_payload);
+            let start = out.frames.len();
+            frame::header(&mut out.frames, 0, kind::HEADERS, 0, key.id());
+            self.encoder.response(status, &headers, &mut out.frames);
+            frame::finish_headers(&mut out.frames, start, key.id(), ends, max_payload);
             if ends {
                 return Poll::Ready(Ok(self.sent_all(key)));
             }
-        }
-        // All at once, rather than to grow to it step by step.
-        if next.data.len() >= WORTHWHILE && out.capacity() < limit {
-            out.reserve(limit.min(AT_ONCE).saturating_sub(out.len()));
         }
         let mut full = false;
         while !next.data.is_empty() {
@@ -117,12 +111,11 @@ impl Connection {
                 break;
             }
             let length = length.min(room);
-            let (data, rest) = next.data.split_at_checked(length).unwrap_or_default();
-            let ends = rest.is_empty() && matches!(next.end, End::Here);
+            let data = next.data.split_to(length);
+            let ends = next.data.is_empty() && matches!(next.end, End::Here);
             let flags = if ends { flag::END_STREAM } else { 0 };
-            frame::header(out, length, kind::DATA, flags, key.id());
-            out.extend_from_slice(data);
-            next.data.advance(length);
+            frame::header(&mut out.frames, length, kind::DATA, flags, key.id());
+            out.payload(data);
             stream.send_window.take(length);
             self.send_window.take(length);
             if ends {
@@ -164,14 +157,14 @@ impl Connection {
                 Poll::Ready(Ok(false))
             }
             End::Here => {
-                frame::header(out, 0, kind::DATA, flag::END_STREAM, key.id());
+                frame::header(&mut out.frames, 0, kind::DATA, flag::END_STREAM, key.id());
                 Poll::Ready(Ok(self.sent_all(key)))
             }
             End::Trailers(trailers) => {
-                let start = out.len();
-                frame::header(out, 0, kind::HEADERS, 0, key.id());
-                self.encoder.trailers(&trailers, out);
-                frame::finish_headers(out, start, key.id(), true, max_payload);
+                let start = out.frames.len();
+                frame::header(&mut out.frames, 0, kind::HEADERS, 0, key.id());
+                self.encoder.trailers(&trailers, &mut out.frames);
+                frame::finish_headers(&mut out.frames, start, key.id(), true, max_payload);
                 Poll::Ready(Ok(self.sent_all(key)))
             }
         }
@@ -190,7 +183,7 @@ impl Connection {
                     // The rest of the request is of no interest (RFC 9113, section 8.1).
                     stream.error = Some(Error::Reset(Reason::NO_ERROR, By::Us));
                     stream.wake(&mut self.wakes);
-                    frame::reset(&mut self.out, key.id(), Reason::NO_ERROR);
+                    frame::reset(&mut self.out.frames, key.id(), Reason::NO_ERROR);
                     self.remember(key.id());
                 }
             }
@@ -314,10 +307,10 @@ impl Connection {
         }
         let id = if self.last == 0 { 1 } else { self.last + 2 };
         self.last = id;
-        let start = self.out.len();
-        frame::header(&mut self.out, 0, kind::HEADERS, 0, id);
-        self.encoder.request(method, uri, headers, &mut self.out);
-        frame::finish_headers(&mut self.out, start, id, ends, self.peer.max_payload);
+        let start = self.out.frames.len();
+        frame::header(&mut self.out.frames, 0, kind::HEADERS, 0, id);
+        self.encoder.request(method, uri, headers, &mut self.out.frames);
+        frame::finish_headers(&mut self.out.frames, start, id, ends, self.peer.max_payload);
         let mut stream = Stream::new(id, self.peer.initial_window, self.config.stream_window);
         stream.sending = if ends { Half::Closed } else { Half::Open };
         stream.counted = true;

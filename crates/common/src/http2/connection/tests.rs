@@ -25,9 +25,9 @@ fn cx() -> Context<'static> {
 
 /// What a connection has to say.
 pub(super) fn said(connection: &mut Connection) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Output::default();
     connection.take_output(&mut out);
-    out
+    out.to_vec()
 }
 
 /// What is left of what was given to a connection, and has not been taken.
@@ -37,7 +37,7 @@ struct Pipe(Vec<u8>);
 impl Pipe {
     fn give(&mut self, bytes: &[u8], to: &mut Connection) {
         self.0.extend_from_slice(bytes);
-        let taken = to.receive(&self.0);
+        let taken = to.receive(&self.0, None);
         self.0.drain(..taken);
     }
 }

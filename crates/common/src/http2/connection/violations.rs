@@ -30,17 +30,17 @@ const HEAD: &[u8] = &[0x83, 0x86, 0x84];
 /// A server that was greeted and has been told so.
 fn after(frames: &[Said<'_>]) -> Became {
     let mut server = Connection::new(config(Role::Server));
-    server.receive(PREFACE);
+    server.receive(PREFACE, None);
     let mut settings = Vec::new();
     frame::settings(&mut settings, &[]);
-    server.receive(&settings);
+    server.receive(&settings, None);
     said(&mut server);
     let mut told = Vec::new();
     for (kind, flags, stream, payload) in frames {
         let mut bytes = Vec::new();
         frame::header(&mut bytes, payload.len(), *kind, *flags, *stream);
         bytes.extend_from_slice(payload);
-        server.receive(&bytes);
+        server.receive(&bytes, None);
         told.extend(said(&mut server));
         // Calls are taken, and go on.
         while server.accept().is_some() {}
@@ -188,16 +188,16 @@ fn settings_that_are_wrong() {
 #[test]
 fn who_does_not_greet_is_not_heard() {
     let mut server = Connection::new(config(Role::Server));
-    server.receive(b"PRI * HTTP/2.0\r\n\r\nXX");
+    server.receive(b"PRI * HTTP/2.0\r\n\r\nXX", None);
     assert_eq!(server.ended, Some(Error::GoAway(Reason::PROTOCOL_ERROR, By::Us)));
     for role in [Role::Client, Role::Server] {
         let mut connection = Connection::new(config(role));
         if role == Role::Server {
-            connection.receive(PREFACE);
+            connection.receive(PREFACE, None);
         }
         let mut ping = Vec::new();
         frame::ping(&mut ping, 0, [0; 8]);
-        connection.receive(&ping);
+        connection.receive(&ping, None);
         assert_eq!(connection.ended, Some(Error::GoAway(Reason::PROTOCOL_ERROR, By::Us)));
     }
 }

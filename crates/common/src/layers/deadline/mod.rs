@@ -90,12 +90,17 @@ where
             }
         };
         let now = Instant::now();
-        let mut context = CallContext::current();
-        match self.layer.side {
+        let (deadline, mut context) = match self.layer.side {
             Side::Inbound => {
-                context.deadline = asked.or(self.layer.default).and_then(|t| now.checked_add(t));
+                let deadline = asked.or(self.layer.default).and_then(|t| now.checked_add(t));
+                BEGUN.set(deadline);
+                // Whoever observes the call has entered its context; else it is ours to.
+                let entered = CallContext::set_deadline(deadline);
+                let context = CallContext { deadline, ..CallContext::default() };
+                (deadline, (!entered).then_some(context))
             }
             Side::Outbound => {
+                let mut context = CallContext::current();
                 let asked = asked.and_then(|timeout| now.checked_add(timeout));
                 let deadline = match (asked, context.deadline) {
                     (Some(asked), Some(inherited)) => Some(asked.min(inherited)),
@@ -107,17 +112,12 @@ where
                     request.headers_mut().insert(GRPC_TIMEOUT, timeout::format(left));
                 }
                 context.deadline = deadline;
+                (deadline, Some(context))
             }
-        }
-        let deadline = context.deadline;
-        if let Side::Inbound = self.layer.side {
-            BEGUN.set(deadline);
-            CallContext::set_deadline(deadline);
-        }
+        };
         if deadline.is_some_and(|deadline| deadline <= now) {
             return ExpiringFuture::refused(exceeded());
         }
-        let mut context = Some(context);
         let future = CallContext::enter(&mut context, || self.inner.call(request));
         ExpiringFuture::new(future, deadline, context)
     }

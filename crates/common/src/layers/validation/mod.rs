@@ -9,7 +9,6 @@
 mod request;
 mod response;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -29,6 +28,7 @@ pub use request::ValidatedRequest;
 pub use response::{ValidatedFuture, ValidatedResponse};
 
 use crate::protocol::contracts::Contracts;
+use crate::protocol::paths::ByPath;
 
 /// The longest text about one violation, and about all of them, in bytes: they travel in headers.
 const MAX_TEXT: usize = 256;
@@ -37,7 +37,7 @@ const MAX_MESSAGE: usize = 1024;
 /// Adds [`Validation`].
 #[derive(Clone, Debug, Default)]
 pub struct ValidationLayer {
-    methods: Arc<HashMap<String, Arc<Checks>>>,
+    methods: Arc<ByPath<Arc<Checks>>>,
 }
 
 /// The rules of a method's requests.
@@ -57,7 +57,7 @@ impl ValidationLayer {
         let methods = contracts.methods().filter_map(|method| {
             let message = method.descriptor.input();
             let checks = Checks { message: message.clone(), rules: Arc::clone(&rules) };
-            rules.has(message.full_name()).then(|| (method.path.clone(), Arc::new(checks)))
+            rules.has(message.full_name()).then(|| (method.path.as_str().into(), Arc::new(checks)))
         });
         Ok(Self { methods: Arc::new(methods.collect()) })
     }
@@ -75,7 +75,7 @@ impl<S> Layer<S> for ValidationLayer {
 #[derive(Clone, Debug)]
 pub struct Validation<S> {
     inner: S,
-    methods: Arc<HashMap<String, Arc<Checks>>>,
+    methods: Arc<ByPath<Arc<Checks>>>,
 }
 
 /// Where a call that broke a rule leaves its status, for whoever answers: a handler may take the

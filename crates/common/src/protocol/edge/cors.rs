@@ -101,17 +101,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Some(settings) = &self.settings else {
-            return CorsFuture {
-                call: Some(self.inner.call(request)),
-                grant: None,
-                preflight: None,
-            };
+            return CorsFuture { call: Some(self.inner.call(request)), page: None };
         };
         let Some(origin) = request.headers().get(ORIGIN) else {
             // Caches have to keep answers to pages apart, also where a page is not told anything.
             let grant = Grant { origin: None, credentials: false };
-            let call = Some(self.inner.call(request));
-            return CorsFuture { call, grant: Some(grant), preflight: None };
+            return CorsFuture::granted(self.inner.call(request), grant);
         };
         let allowed = settings.allows(origin);
         let grant = Grant {
@@ -125,10 +120,10 @@ where
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if is_preflight {
             let asked = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-            let preflight = Some(preflight(&grant, asked));
-            return CorsFuture { call: None, grant: Some(grant), preflight };
+            let preflight = preflight(&grant, asked);
+            return CorsFuture { call: None, page: Some(Box::new(Page { grant, preflight })) };
         }
-        CorsFuture { call: Some(self.inner.call(request)), grant: Some(grant), preflight: None }
+        CorsFuture::granted(self.inner.call(request), grant)
     }
 }
 
@@ -169,8 +164,22 @@ pin_project! {
     pub struct CorsFuture<F> {
         #[pin]
         call: Option<F>,
-        grant: Option<Grant>,
-        preflight: Option<HeaderMap>,
+        // On the heap, since most calls have none.
+        page: Option<Box<Page>>,
+    }
+}
+
+/// What the page that made a request is told.
+struct Page {
+    grant: Grant,
+    /// The headers of an answer without a call.
+    preflight: HeaderMap,
+}
+
+impl<F> CorsFuture<F> {
+    fn granted(call: F, grant: Grant) -> Self {
+        let page = Page { grant, preflight: HeaderMap::new() };
+        Self { call: Some(call), page: Some(Box::new(page)) }
     }
 }
 
@@ -182,20 +191,21 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let mut response = match this.call.as_pin_mut() {
-            Some(call) => {
-                let Ok(response) = ready!(call.poll(cx));
-                response
+        let Some(call) = this.call.as_pin_mut() else {
+            let mut response = Response::new(EdgeBody::translated(Body::empty()));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            if let Some(Page { grant, preflight }) = this.page.take().map(|page| *page) {
+                *response.headers_mut() = preflight;
+                grant.add(response.headers_mut());
             }
-            None => {
-                let mut response = Response::new(EdgeBody::translated(Body::empty()));
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                *response.headers_mut() = this.preflight.take().unwrap_or_default();
-                response
-            }
+            return Poll::Ready(Ok(response));
         };
-        if let Some(grant) = this.grant.take() {
-            grant.add(response.headers_mut());
+        if this.page.is_none() {
+            return call.poll(cx);
+        }
+        let Ok(mut response) = ready!(call.poll(cx));
+        if let Some(page) = this.page.take() {
+            page.grant.add(response.headers_mut());
         }
         Poll::Ready(Ok(response))
     }

@@ -68,6 +68,10 @@ pub(super) fn detect<B>(request: &Request<B>, contracts: &Contracts) -> Protocol
 /// What `content-type` says, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> &[u8] {
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if value == b"application/grpc" {
+        // As nearly all of them say it.
+        return value;
+    }
     let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
     value.get(..end).unwrap_or_default().trim_ascii()
 }
