@@ -22,7 +22,7 @@ pub(super) enum Position {
 /// A client's side of a mesh.
 pub(super) enum Client {
     Inside(Mesh),
-    Beside(RunningAgent),
+    Beside(Box<RunningAgent>),
 }
 
 impl Position {
@@ -35,7 +35,7 @@ impl Position {
                 let outbound = Outbound { listen: ANY_PORT, routes: Routes::Given(policy) };
                 let server = ServerSettings { admin: None, ..settings() };
                 let agent = Agent { outbound: Some(outbound), server, ..Agent::default() };
-                Client::Beside(agent.start().await.unwrap())
+                Client::Beside(Box::new(agent.start().await.unwrap()))
             }
         }
     }
