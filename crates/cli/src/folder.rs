@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use examples::{EXTENSION, Examples};
 use prost_reflect::DescriptorPool;
 use protox::Compiler;
@@ -41,6 +42,14 @@ pub(crate) fn compiler<P: AsRef<Path>>(include: &[P]) -> anyhow::Result<Compiler
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true).include_source_info(true);
     Ok(compiler)
+}
+
+/// Takes a flag's folder, and refuses under the flag's name one that is not there.
+pub(crate) fn parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|folder| match folder.is_dir() {
+        true => Ok(folder),
+        false => Err("there is no such folder"),
+    })
 }
 
 impl Folder {

@@ -60,8 +60,12 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         server.metrics.server_calls(reflection.methods())
     };
 
-    let (listener, addr) = bind(settings.listen)?;
-    let admin = settings.admin.map(bind).transpose()?;
+    let listen = settings.listen;
+    let (listener, addr) =
+        bind(listen).map_err(|source| ServerError::Listen { addr: listen, source })?;
+    let admin =
+        settings.admin.map(|addr| bind(addr).map_err(|source| ServerError::Admin { addr, source }));
+    let admin = admin.transpose()?;
     let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
     let listeners = match settings.runtime {
         Runtime::PerCore => settings.workers,
@@ -130,12 +134,10 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     Ok(Running { name: server.name, addr, admin: admin_addr, shared, stopped })
 }
 
-fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let bound = listener::bind(addr).and_then(|listener| {
-        let addr = listener.local_addr()?;
-        Ok((listener, addr))
-    });
-    bound.map_err(|source| ServerError::Listen { addr, source })
+fn bind(addr: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = listener::bind(addr)?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
 }
 
 /// Starts the thread that accepts, answers the operator and reloads certificates, and that sees
