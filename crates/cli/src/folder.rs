@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use examples::{EXTENSION, Examples};
+use examples::{EXTENSION, Examples, suggest};
 use prost_reflect::DescriptorPool;
 use protox::Compiler;
 use protox::file::{
@@ -65,7 +65,11 @@ impl Folder {
         let mut count = 0;
         for (file, _) in files.iter().filter(|(file, _)| is_proto(file)) {
             // It prints the line, and a mark below what is wrong.
-            compiler.open_file(file).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            compiler.open_file(file).map_err(|error| {
+                let hint = suggest::for_undefined(&error.to_string());
+                let hint = hint.map(|hint| format!("\n  do: {hint}")).unwrap_or_default();
+                anyhow::anyhow!("{}{hint}", format!("{error:?}").trim_end())
+            })?;
             count += 1;
         }
         if count == 0 {
