@@ -31,8 +31,8 @@ pub(crate) struct DocsArgs {
     #[arg(short = 'I', long = "import-path", value_name = "DIR", requires = "proto")]
     import_path: Vec<PathBuf>,
 
-    /// Where the services are, such as https://api.example.com, for the pages to send requests to
-    /// [default: where the pages are]
+    /// Where the services are, such as https://api.example.com, for the pages to send requests to;
+    /// pages that are opened as files need it [default: where the pages are]
     #[arg(long, value_name = "URL", value_parser = parse_server)]
     server: Option<String>,
 }

@@ -14,11 +14,11 @@ use super::lifecycle::{Lifecycle, Phase};
 use super::reflection::{self, Reflection};
 use super::settings::Runtime;
 use super::workers::{Ended, Workers};
-use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
+use super::{ClientAuth, Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
 use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::layers::validation::ValidationLayer;
 use crate::protocol::contracts::Contracts;
-use crate::protocol::docs::Docs;
+use crate::protocol::docs::{Docs, Security};
 use crate::protocol::edge::{self, EdgeLayer};
 use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
@@ -80,7 +80,14 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         false => ValidationLayer::new(&contracts)?,
     };
     let rest = Rest::new(&contracts, settings.rest)?;
-    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, tls.is_some());
+    let security = match &settings.tls {
+        None => Security::None,
+        Some(tls) if tls.client_ca.is_some() && tls.client_auth == ClientAuth::Required => {
+            Security::MutualTls
+        }
+        Some(_) => Security::Tls,
+    };
+    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, security);
     let docs = settings.docs.then(docs);
     let edge = EdgeLayer::new(edge::Parts {
         contracts: Arc::clone(&contracts),
