@@ -70,7 +70,7 @@ pub(super) fn arrive(parts: &Arc<Parts>, mut head: request::Parts) -> Result<Arr
     let found = found.or_else(|| rest.routes.find_any(path, |_| true));
     let Some((route, path)) = found else {
         let near = rest.routes.near(&head.method, path);
-        return Lost::Nothing(near).answer(&head.method, path).map(Arrival::Answered);
+        return Lost::Nothing(near).answer(parts, &head.method, path).map(Arrival::Answered);
     };
     let route = Arc::clone(route);
     let accept = handshake(parts, &head.headers)?;
