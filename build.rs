@@ -7,10 +7,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use examples::Examples;
+use examples::{Examples, suggest};
 use miette::Diagnostic;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use prost_types::FileDescriptorProto;
+use rules::{Place, Rules};
 
 /// What the server reads of a contract at its start, so that what it would refuse is refused here.
 #[path = "crates/common/src/protocol/rest"]
@@ -51,6 +52,7 @@ fn compile() -> Result<(), Box<dyn Error>> {
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
         check_http(&method)?;
     }
+    check_rules(&pool)?;
     check_examples(&pool)?;
 
     // protox's own encoder: the typed descriptors have lost the options that they do not know.
@@ -147,24 +149,33 @@ fn check_package(file: &FileDescriptorProto) -> Result<(), String> {
 
 /// A method's REST paths have to be paths, of fields that it has.
 fn check_http(method: &MethodDescriptor) -> Result<(), String> {
-    let Err(error) = rest::binding::Binding::of(method) else {
-        return Ok(());
+    rest::binding::Binding::of(method).map(drop).map_err(|error| {
+        let text = format!("(google.api.http) of {}: {}", error.method, error.reason);
+        let advice = "write paths and fields as proto/google/api/http.proto explains them";
+        at_line(&text, error.place.map(|place| *place), advice)
+    })
+}
+
+/// Rules have to fit what they are for. Those in CEL are compiled by servers.
+fn check_rules(pool: &DescriptorPool) -> Result<(), String> {
+    Rules::new(pool).map(drop).map_err(|error| {
+        let text = format!("the rules of {}: {}", error.of, error.problem);
+        let advice = "write rules as proto/buf/validate/validate.proto explains them";
+        at_line(&text, error.place, advice)
+    })
+}
+
+fn at_line(text: &str, place: Option<Place>, advice: &str) -> String {
+    let Some(Place { file, line }) = place else {
+        return format!("error: {text}\n   = do: {advice}");
     };
-    let file = method.parent_file();
-    let path = format!("{ROOT}/{}", file.name());
+    let path = format!("{ROOT}/{file}");
     let source = fs::read_to_string(&path).unwrap_or_default();
-    // The option, the fifth field of the method, if the compiler says where it is.
-    let option = [method.path(), &[4, rest::binding::HTTP.cast_signed()]].concat();
-    let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|i| &i.location);
-    let within = locations.filter(|at| at.path.starts_with(&option) || at.path == method.path());
-    let line = within.max_by_key(|at| at.path.len()).and_then(|at| at.span.first());
-    let line = line.and_then(|line| usize::try_from(*line).ok()).unwrap_or_default();
-    let start = source.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
-    let text = source.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let start = start + text.len() - text.trim_start().len();
-    let place = excerpt(&path, &source, start, text.trim().len(), "");
-    let advice = "write paths and fields as proto/google/api/http.proto explains them";
-    Err(format!("error: {error}\n{place}   = do: {advice}"))
+    let start = source.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
+    let line = source.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let start = start + line.len() - line.trim_start().len();
+    let place = excerpt(&path, &source, start, line.trim().len(), "");
+    format!("error: {text}\n{place}   = do: {advice}")
 }
 
 /// What is wrong, where, and what to do.
@@ -188,7 +199,8 @@ fn explain(error: &protox::Error) -> String {
             places = mark(source.trim_end().len(), 1, "");
         }
         let help = error.help().map(|help| help.to_string());
-        let help = help.as_deref().unwrap_or(advice);
+        let hint = suggest::for_undefined(&error.to_string());
+        let help = hint.as_deref().or(help.as_deref()).unwrap_or(advice);
         format!("error: {error}\n{places}   = do: {help}\n")
     };
     let related = error.related().into_iter().flatten();

@@ -77,6 +77,14 @@ def test_a_new_contract_becomes_a_service(copy):
     (TARGET / "debug/orders").unlink()
 
 
+ANNOTATIONS = 'import "google/api/annotations.proto";'
+RULED = """import "buf/validate/validate.proto";
+message Ruled {
+  string a = 1 [(buf.validate.field).int32.gt = 0];
+}
+// Finds orders."""
+
+
 @pytest.mark.parametrize(
     "right, wrong, mark, told",
     [
@@ -86,6 +94,9 @@ def test_a_new_contract_becomes_a_service(copy):
         ("{id}", "{ident}", "option (google", "no field `ident`"),
         ("/{id}", "/{id", "option (google", "expected `}`"),
         ("// The orders", 'import "orders/v1/lost.proto"; // The orders', "import", "lost.proto"),
+        ("string customer", "strin customer", "strin ", "do: did you mean string?"),
+        (ANNOTATIONS, "", "option (google", f"do: write `{ANNOTATIONS}`"),
+        ("// Finds orders.", RULED, "string a = 1", "rules of int32 do not fit it"),
     ],
 )
 def test_a_mistake_in_it_is_told_by_its_place(copy, right, wrong, mark, told):

@@ -13,7 +13,13 @@ use contracts::world::v1::world_service_server::WorldServiceServer;
 pub use service::{Caller, HelloChannel};
 
 /// Where hello is unless told otherwise.
-pub const DEFAULT_HELLO: &str = "http://127.0.0.1:50051";
+const DEFAULT_HELLO: &str = "http://127.0.0.1:50051";
+
+/// Where hello is, by `AHOY_HELLO`; several with commas between. Empty counts as unset.
+pub fn hello_from_env() -> String {
+    let set = std::env::var("AHOY_HELLO").ok().filter(|value| !value.is_empty());
+    set.unwrap_or_else(|| DEFAULT_HELLO.into())
+}
 
 /// The service on a server, ready to run, calling hello through the channel.
 pub fn server(hello: ahoy::Channel) -> ahoy::Server {

@@ -11,8 +11,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&telemetry::Settings::from_env("caller")?)?;
-    let hello = std::env::var("AHOY_HELLO").unwrap_or_else(|_| caller::DEFAULT_HELLO.into());
-    let hello = Channel::builder(hello).settings(ChannelSettings::from_env()).build()?;
+    let hello =
+        Channel::builder(caller::hello_from_env()).settings(ChannelSettings::from_env()).build()?;
     let mut settings = ServerSettings::default();
     settings.listen.set_port(50052);
     settings.admin = Some(([127, 0, 0, 1], 9902).into());

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use examples::Examples;
 use prost_reflect::DescriptorPool;
 
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 
 /// Writes OpenAPI documents and a page for each as files
 ///
@@ -24,11 +24,15 @@ pub(crate) struct DocsArgs {
     out: PathBuf,
 
     /// Describes the contracts in this folder, with the examples beside them [default: the contracts of this command]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder::parser())]
     proto: Option<PathBuf>,
 
-    /// Where the services are, such as https://api.example.com, for the pages to send requests to
-    /// [default: where the pages are]
+    /// Where else imports are looked for
+    #[arg(short = 'I', long = "import-path", value_name = "DIR", requires = "proto")]
+    import_path: Vec<PathBuf>,
+
+    /// Where the services are, such as https://api.example.com, for the pages to send requests to;
+    /// pages that are opened as files need it [default: where the pages are]
     #[arg(long, value_name = "URL", value_parser = parse_server)]
     server: Option<String>,
 }
@@ -48,7 +52,7 @@ impl DocsArgs {
         let (pool, names, examples);
         match &self.proto {
             Some(folder) => {
-                let folder = Folder::load(folder, &[])?;
+                let folder = Folder::load(folder, &self.import_path)?;
                 (pool, names, examples) = (folder.pool, folder.services, folder.examples);
             }
             None => {

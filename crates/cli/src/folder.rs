@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use examples::{EXTENSION, Examples};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use examples::{EXTENSION, Examples, suggest};
 use prost_reflect::DescriptorPool;
 use protox::Compiler;
 use protox::file::{
@@ -53,6 +54,14 @@ pub(crate) fn explain(error: &protox::Error) -> String {
     }
 }
 
+/// Takes a flag's folder, and refuses under the flag's name one that is not there.
+pub(crate) fn parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|folder| match folder.is_dir() {
+        true => Ok(folder),
+        false => Err("there is no such folder"),
+    })
+}
+
 impl Folder {
     /// Compiles every `.proto` of a folder, and reads every file of examples.
     ///
@@ -65,7 +74,12 @@ impl Folder {
         let mut compiler = compiler(&include)?;
         let mut count = 0;
         for (file, _) in files.iter().filter(|(file, _)| is_proto(file)) {
-            compiler.open_file(file).map_err(|error| anyhow::anyhow!(explain(&error)))?;
+            // It prints the line, and a mark below what is wrong.
+            compiler.open_file(file).map_err(|error| {
+                let hint = suggest::for_undefined(&error.to_string());
+                let hint = hint.map(|hint| format!("\n  do: {hint}")).unwrap_or_default();
+                anyhow::anyhow!("{}{hint}", explain(&error).trim_end())
+            })?;
             count += 1;
         }
         if count == 0 {

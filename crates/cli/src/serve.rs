@@ -8,12 +8,13 @@ use ahoy::client::ChannelSettings;
 use ahoy::server::{Running, ServerSettings, ServerTls, Signals};
 use ahoy::telemetry;
 use ahoy::{Channel, Server};
+use anyhow::Context as _;
 
 /// Where a service listens.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Listen {
     /// Where to serve; port 0 takes a free one [env: AHOY_LISTEN]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
 
     /// Where to serve /livez, /readyz and /metrics, or `off` [env: AHOY_ADMIN]
@@ -23,7 +24,7 @@ pub(crate) struct Listen {
 
 /// Runs the greeter: hello.v1.HelloService
 #[derive(Debug, clap::Args)]
-#[command(after_help = ENVIRONMENT)]
+#[command(after_help = ENVIRONMENT, mut_args(|arg| Listen::told(arg, &greeter_defaults())))]
 pub(crate) struct GreeterArgs {
     #[command(flatten)]
     listen: Listen,
@@ -31,14 +32,14 @@ pub(crate) struct GreeterArgs {
 
 /// Runs the caller: world.v1.WorldService, which calls hello
 #[derive(Debug, clap::Args)]
-#[command(after_help = ENVIRONMENT)]
+#[command(after_help = ENVIRONMENT, mut_args(|arg| Listen::told(arg, &caller_defaults())))]
 pub(crate) struct CallerArgs {
     #[command(flatten)]
     listen: Listen,
 
-    /// Where hello is; several URLs are used in turn
-    #[arg(long, value_name = "URL[,URL…]", env = "AHOY_HELLO", default_value = caller::DEFAULT_HELLO)]
-    hello: String,
+    /// Where hello is; several URLs are used in turn [env: AHOY_HELLO] [default: http://127.0.0.1:50051]
+    #[arg(long, value_name = "URL[,URL…]")]
+    hello: Option<String>,
 }
 
 /// Runs greeter and caller in one process
@@ -46,11 +47,11 @@ pub(crate) struct CallerArgs {
 #[command(after_help = ENVIRONMENT)]
 pub(crate) struct UpArgs {
     /// Where to serve hello
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = parse_listen)]
     greeter: SocketAddr,
 
     /// Where to serve world
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50052")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50052", value_parser = parse_listen)]
     caller: SocketAddr,
 
     /// The admin port of the greeter, or `off`
@@ -63,15 +64,19 @@ pub(crate) struct UpArgs {
 }
 
 const ENVIRONMENT: &str = "\
-Everything else is set by the environment: AHOY_LOG, AHOY_LOG_FORMAT, AHOY_ACCESS_LOG, AHOY_TLS_CERT,
-AHOY_DRAIN_TIMEOUT and more (the README lists all), and OTEL_EXPORTER_OTLP_ENDPOINT for traces
-and metrics.";
+Everything else is set by the environment: AHOY_LOG, AHOY_LOG_FORMAT, AHOY_ACCESS_LOG, \
+AHOY_TLS_CERT, AHOY_DRAIN_TIMEOUT and more (the README lists all), and \
+OTEL_EXPORTER_OTLP_ENDPOINT for traces and metrics.";
+
+/// What the channel to hello is made of.
+const CHANNEL: &str =
+    "the channel to hello (AHOY_HELLO, AHOY_CHANNEL_CA, AHOY_CHANNEL_CERT, AHOY_CHANNEL_KEY)";
 
 impl GreeterArgs {
     pub(crate) fn run(self) -> ExitCode {
         let telemetry = telemetry::Settings::from_env("greeter");
         run(telemetry, async {
-            let settings = self.listen.settings(ServerSettings::default())?;
+            let settings = self.listen.settings(greeter_defaults())?;
             serve(greeter::server().settings(settings)).await
         })
     }
@@ -81,12 +86,10 @@ impl CallerArgs {
     pub(crate) fn run(self) -> ExitCode {
         let telemetry = telemetry::Settings::from_env("caller");
         run(telemetry, async {
-            let mut defaults = ServerSettings::default();
-            defaults.listen.set_port(50052);
-            defaults.admin = Some(SocketAddr::from(([127, 0, 0, 1], 9902)));
-            let settings = self.listen.settings(defaults)?;
-            let hello = Channel::builder(self.hello).settings(ChannelSettings::from_env());
-            serve(caller::server(hello.build()?).settings(settings)).await
+            let settings = self.listen.settings(caller_defaults())?;
+            let hello = Channel::builder(self.hello.unwrap_or_else(caller::hello_from_env));
+            let hello = hello.settings(ChannelSettings::from_env()).build();
+            serve(caller::server(hello.context(CHANNEL)?).settings(settings)).await
         })
     }
 }
@@ -95,7 +98,8 @@ impl UpArgs {
     pub(crate) fn run(self) -> ExitCode {
         let telemetry = telemetry::Settings::from_env("ahoy").map(|settings| {
             // Who tries it out wants to see the calls.
-            let access_log = settings.access_log || std::env::var_os("AHOY_ACCESS_LOG").is_none();
+            let access_log = settings.access_log
+                || std::env::var_os("AHOY_ACCESS_LOG").is_none_or(|v| v.is_empty());
             telemetry::Settings { access_log, ..settings }
         });
         run(telemetry, async {
@@ -103,13 +107,16 @@ impl UpArgs {
             let settings = ServerSettings::from_env()?;
             let at = |listen, admin| ServerSettings { listen, admin, ..settings.clone() };
             let greeter = at(self.greeter, self.greeter_admin.0);
-            let greeter = greeter::server().settings(greeter).start().await?;
+            let greeter = greeter::server().settings(greeter).start().await;
+            let greeter = greeter.context("the greeter (--greeter, --greeter-admin)")?;
             let scheme = if settings.tls.is_some() { "https" } else { "http" };
             let hello = Channel::builder(format!("{scheme}://{}", reachable(greeter.addr())))
                 .settings(ChannelSettings::from_env())
-                .build()?;
+                .build()
+                .context(CHANNEL)?;
             let caller = at(self.caller, self.caller_admin.0);
-            let caller = caller::server(hello).settings(caller).start().await?;
+            let caller = caller::server(hello).settings(caller).start().await;
+            let caller = caller.context("the caller (--caller, --caller-admin)")?;
             welcome(&greeter, &caller, settings.tls.as_ref());
             // The caller first: while it drains it still calls the greeter.
             caller.drain_on(&mut signals).await;
@@ -122,21 +129,47 @@ impl UpArgs {
     }
 }
 
+fn greeter_defaults() -> ServerSettings {
+    ServerSettings::default()
+}
+
+fn caller_defaults() -> ServerSettings {
+    let mut defaults = ServerSettings::default();
+    defaults.listen.set_port(50052);
+    defaults.admin = Some(SocketAddr::from(([127, 0, 0, 1], 9902)));
+    defaults
+}
+
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:50051")
+}
+
 /// An admin port, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admin(pub(crate) Option<SocketAddr>);
 
-pub(crate) fn parse_admin(text: &str) -> Result<Admin, String> {
+pub(crate) fn parse_admin(text: &str) -> Result<Admin, &'static str> {
     match text {
         "off" => Ok(Admin(None)),
         text => match text.parse() {
             Ok(addr) => Ok(Admin(Some(addr))),
-            Err(_) => Err("expected an address such as 127.0.0.1:9901, or off".into()),
+            Err(_) => Err("expected an IP address and a port, such as 127.0.0.1:9901, or off"),
         },
     }
 }
 
 impl Listen {
+    /// The flag, with a command's default in its help.
+    pub(crate) fn told(arg: clap::Arg, defaults: &ServerSettings) -> clap::Arg {
+        let default = match arg.get_id().as_str() {
+            "listen" => defaults.listen.to_string(),
+            "admin" => defaults.admin.map_or_else(|| "off".into(), |addr| addr.to_string()),
+            _ => return arg,
+        };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        arg.help(format!("{help} [default: {default}]"))
+    }
+
     pub(crate) fn settings(&self, defaults: ServerSettings) -> anyhow::Result<ServerSettings> {
         let settings = defaults.with_env()?;
         Ok(ServerSettings {

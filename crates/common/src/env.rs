@@ -40,6 +40,15 @@ const VARIABLES: &[&str] = &[
     "AHOY_WORKERS",
 ];
 
+/// What a switch may be: `on` or `off`, or what other programs call them.
+pub(crate) fn switch(value: &str) -> Option<bool> {
+    match value {
+        "on" | "true" | "1" => Some(true),
+        "off" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// Beyond this many letters, a name is another name and not a slip: services may have variables
 /// of their own with this prefix.
 const SLIP: usize = 2;

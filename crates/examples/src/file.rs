@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use rules::{CheckError, Rules};
 use serde_json::Value;
 
 use crate::misfit::{self, Path, Step};
@@ -25,6 +26,9 @@ const KEYS: [&str; 11] = [
     "delay",
 ];
 
+/// How a call ends whose request breaks a rule.
+const INVALID_ARGUMENT: i32 = 3;
+
 /// The longest that a mock waits before an answer.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
@@ -39,6 +43,7 @@ pub(crate) fn read(
     path: &str,
     source: &str,
     pool: &DescriptorPool,
+    rules: &Rules,
     examples: &mut Vec<Example>,
     problems: &mut Vec<Problem>,
 ) {
@@ -60,7 +65,7 @@ pub(crate) fn read(
         return problems.push(problem(root.place, text, FORMAT));
     };
     let first = examples.len();
-    let reader = Reader { file: path, pool };
+    let reader = Reader { file: path, pool, rules };
     for item in items {
         match reader.example(item) {
             Ok(example) => {
@@ -81,6 +86,7 @@ pub(crate) fn read(
 struct Reader<'a> {
     file: &'a str,
     pool: &'a DescriptorPool,
+    rules: &'a Rules,
 }
 
 type Read<T> = Result<T, Box<Problem>>;
@@ -122,6 +128,10 @@ impl Reader<'_> {
             Some(entry) => self.status(&entry.value)?,
             None => Status::default(),
         };
+        if status.code != INVALID_ARGUMENT {
+            let place = node.get("request").or_else(|| node.get("requests"));
+            self.keeps_rules(place.map_or(node.place, |entry| entry.value.place), &requests)?;
+        }
         if !server_streams {
             match (responses.len(), status.is_ok()) {
                 (0, true) => {
@@ -231,6 +241,20 @@ impl Reader<'_> {
     }
 
     /// The messages below the key for one or the key for several, whichever the method has.
+    /// No server with this contract lets a request pass that breaks its rules.
+    fn keeps_rules(&self, place: Place, requests: &[(Value, DynamicMessage)]) -> Read<()> {
+        for (_, request) in requests {
+            if let Err(CheckError::Violations(violations)) = self.rules.check(request) {
+                let broken: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                let text =
+                    format!("the request breaks the contract's rules: {}", broken.join("; "));
+                let advice = "make it keep them, or say `status: INVALID_ARGUMENT`";
+                return self.wrong(place, text, advice);
+            }
+        }
+        Ok(())
+    }
+
     fn messages(
         &self,
         node: &Node,
@@ -267,7 +291,7 @@ impl Reader<'_> {
             Err(misfit) => {
                 let place = place_of(node, &misfit.path);
                 let mut text = misfit.to_string();
-                if text.contains("expected a string") {
+                if text.contains("expected string, not") {
                     text.push_str(" (a text that looks like a number is put in quotes)");
                 }
                 self.wrong(place, text, FIT)

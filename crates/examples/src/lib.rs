@@ -16,11 +16,13 @@ pub mod synth;
 mod tests;
 mod yaml;
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::time::Duration;
 
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use rules::Rules;
 use serde_json::Value;
 
 pub use compare::Compare;
@@ -184,10 +186,12 @@ impl Examples {
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
         pool: &DescriptorPool,
     ) -> Result<Self, Vec<Problem>> {
+        // Rules that cannot be kept are told by whoever is to keep them.
+        let rules = LazyCell::new(|| Rules::new(pool).unwrap_or_default());
         let mut examples = Vec::new();
         let mut problems = Vec::new();
         for (path, source) in files {
-            file::read(path, source, pool, &mut examples, &mut problems);
+            file::read(path, source, pool, &rules, &mut examples, &mut problems);
         }
         if problems.is_empty() { Ok(Self(examples)) } else { Err(problems) }
     }

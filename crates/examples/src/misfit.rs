@@ -16,6 +16,9 @@ pub struct Misfit {
     pub text: String,
 }
 
+/// How much of a value is shown, in characters.
+const SHOWN: usize = 60;
+
 /// A way into a JSON value, written `items[1].count` or `bySku["a"].count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path(pub Vec<Step>);
@@ -118,7 +121,9 @@ fn explain_member(
         return Some(Misfit { path, text });
     };
     let alone = Value::Object([(key.to_owned(), value.clone())].into_iter().collect());
-    let error = DynamicMessage::deserialize(descriptor.clone(), &alone).err()?;
+    if DynamicMessage::deserialize(descriptor.clone(), &alone).is_ok() {
+        return None;
+    }
     let inner = match (value, field.kind()) {
         (Value::Object(entries), Kind::Message(entry)) if field.is_map() => {
             let kind = entry.map_entry_value_field().kind();
@@ -133,12 +138,20 @@ fn explain_member(
         (value, kind) if !field.is_list() && !field.is_map() => explain_kind(&kind, value, &path),
         _ => None,
     };
-    Some(
-        inner.unwrap_or_else(|| Misfit { text: format!("{error}, for {}", type_of(&field)), path }),
-    )
+    let text = || format!("expected {}, not {}", type_of(&field), shown(value));
+    Some(inner.unwrap_or_else(|| Misfit { text: text(), path }))
 }
 
-/// What is wrong with a message or an enum; scalars need no more than the parser's words.
+/// A value as a person has written it, cut short.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// What is wrong with a message or an enum.
 fn explain_kind(kind: &Kind, value: &Value, path: &Path) -> Option<Misfit> {
     match (kind, value) {
         (Kind::Message(message), value) => explain(message, value, path),
@@ -174,7 +187,10 @@ fn unknown_field(descriptor: &MessageDescriptor, key: &str) -> String {
 }
 
 fn type_of(field: &FieldDescriptor) -> String {
-    let kind = format!("{:?}", field.kind());
+    let kind = match field.kind() {
+        Kind::Bytes => "bytes in base64".to_owned(),
+        kind => format!("{kind:?}"),
+    };
     match () {
         () if field.is_map() => "a map (a JSON object)".to_owned(),
         () if field.is_list() => format!("a list of {kind}"),

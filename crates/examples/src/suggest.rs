@@ -24,6 +24,37 @@ pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -
     Some(format!("; did you mean {}?", names.join(" or ")))
 }
 
+/// The types that need no import.
+const SCALARS: [&str; 15] = [
+    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
+    "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
+];
+
+/// What to do about a compiler's error that says that a name is not defined.
+pub fn for_undefined(error: &str) -> Option<String> {
+    let name = error.contains("not defined").then(|| error.split('\'').nth(1))??;
+    let name = name.trim_matches(['(', ')', '.']);
+    let file = match name {
+        _ if name.starts_with("google.api.http") => "google/api/annotations.proto",
+        _ if name.starts_with("google.api.field_behavior") => "google/api/field_behavior.proto",
+        "google.api.HttpBody" => "google/api/httpbody.proto",
+        _ if name.starts_with("buf.validate.") => "buf/validate/validate.proto",
+        "google.protobuf.Any" => "google/protobuf/any.proto",
+        "google.protobuf.Duration" => "google/protobuf/duration.proto",
+        "google.protobuf.Empty" => "google/protobuf/empty.proto",
+        "google.protobuf.FieldMask" => "google/protobuf/field_mask.proto",
+        "google.protobuf.Timestamp" => "google/protobuf/timestamp.proto",
+        "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => {
+            "google/protobuf/struct.proto"
+        }
+        _ if name.starts_with("google.protobuf.") && name.ends_with("Value") => {
+            "google/protobuf/wrappers.proto"
+        }
+        _ => return did_you_mean(name, SCALARS).map(|hint| hint.trim_start_matches("; ").into()),
+    };
+    Some(format!("write `import \"{file}\";`"))
+}
+
 /// The likeness of two names, or of `wrong` and the last part of `known` where that is greater.
 fn likeness(wrong: &str, known: &str) -> f64 {
     let short = |name: &str| name.rsplit(['.', '/']).next().unwrap_or(name).to_owned();
@@ -39,7 +70,7 @@ fn likeness(wrong: &str, known: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::did_you_mean;
+    use super::{did_you_mean, for_undefined};
 
     #[test]
     fn nearest_first_and_nothing_from_afar() {
@@ -54,5 +85,24 @@ mod tests {
             Some("; did you mean world.v1.WorldService?")
         );
         assert_eq!(did_you_mean("zzz", known), None);
+    }
+
+    #[test]
+    fn what_is_not_defined_is_a_slip_or_an_import() {
+        for (error, hint) in [
+            ("name 'strin' is not defined", Some("did you mean string?")),
+            ("name 'Order' is not defined", None),
+            (
+                "'google.api.http' resolves to 'google.api.http', which is not defined",
+                Some("write `import \"google/api/annotations.proto\";`"),
+            ),
+            (
+                "name 'google.protobuf.Int32Value' is not defined",
+                Some("write `import \"google/protobuf/wrappers.proto\";`"),
+            ),
+            ("expected an identifier", None),
+        ] {
+            assert_eq!(for_undefined(error).as_deref(), hint, "{error}");
+        }
     }
 }

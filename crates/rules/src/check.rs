@@ -11,7 +11,7 @@ use crate::declared;
 use crate::expression::Expression;
 use crate::plan::{FieldPlan, Plan};
 use crate::rule::{FieldRules, Ignore, NumberRules, TimestampRules, TypeRules};
-use crate::{MAX_VIOLATIONS, Rules, Violation, text, wkt};
+use crate::{CheckError, MAX_VIOLATIONS, Rules, Violation, text, wkt};
 
 /// Where in a message a value is; a path is only written out when something is wrong there.
 pub(crate) enum At<'a> {
@@ -56,6 +56,8 @@ pub(crate) struct Found {
     /// A list or a map has more than it may.
     too_long: bool,
     evaluations: u32,
+    /// The rule that could not be evaluated, and why.
+    unevaluated: Option<(String, String)>,
 }
 
 impl Found {
@@ -74,8 +76,18 @@ impl Found {
         self.violations.len() >= MAX_VIOLATIONS
     }
 
-    pub(crate) fn into_violations(self) -> Vec<Violation> {
-        self.violations
+    #[cfg(feature = "cel")]
+    pub(crate) fn cannot(&mut self, rule: &str, problem: impl fmt::Display) {
+        self.unevaluated = Some((rule.to_owned(), problem.to_string()));
+    }
+
+    /// What is broken counts for more than what cannot be known.
+    pub(crate) fn into_result(self) -> Result<(), CheckError> {
+        match (self.violations, self.unevaluated) {
+            (violations, _) if !violations.is_empty() => Err(CheckError::Violations(violations)),
+            (_, Some((rule, problem))) => Err(CheckError::Evaluation { rule, problem }),
+            (_, None) => Ok(()),
+        }
     }
 }
 
@@ -118,7 +130,8 @@ pub(crate) fn message(
 /// look at, so that what is too long already is not looked at again.
 fn express(expressions: &[Expression], this: &Value, at: &At<'_>, found: &mut Found) {
     for expression in expressions {
-        if found.too_long || found.is_full() || found.evaluations > MAX_EVALUATIONS {
+        let over = found.evaluations > MAX_EVALUATIONS || found.unevaluated.is_some();
+        if found.too_long || found.is_full() || over {
             return;
         }
         found.evaluations += 1;
@@ -369,13 +382,16 @@ fn count(
     at: &At<'_>,
     found: &mut Found,
 ) {
-    let what = if kind == "map" { "entries" } else { "items" };
+    let (one, many) = if kind == "map" { ("entry", "entries") } else { ("item", "items") };
+    let what = |limit| if limit == 1 { one } else { many };
     if let Some(min) = min.filter(|min| (count as u64) < *min) {
-        found.add(at, format!("{kind}.min_{of}"), format!("at least {min} {what}, not {count}"));
+        let words = format!("at least {min} {}, not {count}", what(min));
+        found.add(at, format!("{kind}.min_{of}"), words);
     }
     if let Some(max) = max.filter(|max| (count as u64) > *max) {
         found.too_long = true;
-        found.add(at, format!("{kind}.max_{of}"), format!("at most {max} {what}, not {count}"));
+        let words = format!("at most {max} {}, not {count}", what(max));
+        found.add(at, format!("{kind}.max_{of}"), words);
     }
 }
 

@@ -12,7 +12,10 @@ use crate::rule::{
     AnyRules, BytesRules, EnumRules, FieldRules, Ignore, MaskRules, MessageRules, NumberRules,
     StringRules, TimestampRules, TypeRules, WellKnown,
 };
-use crate::{RuleError, wkt};
+use crate::{Place, RuleError, wkt};
+
+/// The number of `buf.validate`'s extensions of options.
+const OPTION: u32 = 1159;
 
 /// The rules of types that are read here. A contract with another is refused, not kept in part.
 const KNOWN: [&str; 54] = [
@@ -87,14 +90,23 @@ pub(crate) fn of_field(field: &FieldDescriptor) -> Result<Option<FieldRules>, Ru
         return Ok(None);
     };
     let kind = Declared { of: field.full_name(), rules: &rules };
-    kind.field_rules(&Shape::of(field)).map(Some)
+    let rules = kind.field_rules(&Shape::of(field));
+    rules.map(Some).map_err(|error| RuleError { place: Place::in_field(field, OPTION), ..error })
 }
 
 pub(crate) fn of_message(message: &MessageDescriptor) -> Result<MessageRules, RuleError> {
     let Some(rules) = option(&message.options(), "buf.validate.message") else {
         return Ok(MessageRules::default());
     };
-    let declared = Declared { of: message.full_name(), rules: &rules };
+    let rules = message_rules(message, &rules);
+    rules.map_err(|error| RuleError { place: Place::in_message(message, OPTION), ..error })
+}
+
+fn message_rules(
+    message: &MessageDescriptor,
+    rules: &DynamicMessage,
+) -> Result<MessageRules, RuleError> {
+    let declared = Declared { of: message.full_name(), rules };
     let oneofs = declared.messages("oneof").into_iter().map(|rule| {
         let rule = Declared { of: message.full_name(), rules: &rule };
         let names = rule.strings("fields");
@@ -111,7 +123,7 @@ pub(crate) fn of_message(message: &MessageDescriptor) -> Result<MessageRules, Ru
     });
     Ok(MessageRules {
         oneofs: oneofs.collect::<Result<_, _>>()?,
-        expressions: declared.expressions()?,
+        expressions: declared.expressions(&Shape::Single(Kind::Message(message.clone())))?,
     })
 }
 
@@ -122,14 +134,15 @@ pub(crate) fn of_oneof(oneof: &OneofDescriptor) -> bool {
 }
 
 /// What rules are for.
-enum Shape {
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
     List(Kind),
     Map(Kind, Kind),
     Single(Kind),
 }
 
 impl Shape {
-    fn of(field: &FieldDescriptor) -> Self {
+    pub(crate) fn of(field: &FieldDescriptor) -> Self {
         match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 Self::Map(entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind())
@@ -186,7 +199,7 @@ struct Declared<'a> {
 
 impl Declared<'_> {
     fn wrong(&self, problem: impl Into<String>) -> RuleError {
-        RuleError { of: self.of.to_owned(), problem: problem.into() }
+        RuleError { of: self.of.to_owned(), problem: problem.into(), place: None }
     }
 
     /// A field that is set.
@@ -239,7 +252,7 @@ impl Declared<'_> {
         }
     }
 
-    fn expressions(&self) -> Result<Vec<Expression>, RuleError> {
+    fn expressions(&self, this: &Shape) -> Result<Vec<Expression>, RuleError> {
         let with_id = self.messages("cel");
         let with_id = with_id.iter().map(|rule| {
             let rule = Declared { of: self.of, rules: rule };
@@ -253,7 +266,7 @@ impl Declared<'_> {
         });
         with_id
             .chain(alone)
-            .map(|source| Expression::new(source).map_err(|problem| self.wrong(problem)))
+            .map(|source| Expression::new(source, this).map_err(|problem| self.wrong(problem)))
             .collect()
     }
 
@@ -268,7 +281,7 @@ impl Declared<'_> {
             required: self.bool("required"),
             ignore,
             says_when: when.is_some(),
-            expressions: self.expressions()?,
+            expressions: self.expressions(shape)?,
             of_type: self.type_rules(shape)?,
         })
     }

@@ -11,6 +11,7 @@ mod check;
 mod declared;
 mod expression;
 mod formats;
+mod place;
 mod plan;
 mod range;
 mod rule;
@@ -24,6 +25,7 @@ use std::fmt;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
 
+pub use place::Place;
 pub use range::{Lower, Range, Upper};
 pub use rule::{
     AnyRules, BytesRules, EnumRules, FieldRules, Ignore, MaskRules, MessageRules, NumberRules,
@@ -37,12 +39,30 @@ const MAX_VIOLATIONS: usize = 16;
 
 /// A rule that cannot be kept, and whose it is.
 #[derive(Debug, thiserror::Error)]
-#[error("the rules of {of}: {problem}")]
+#[error("{}the rules of {of}: {problem}", place.as_ref().map(|p| format!("{p}: ")).unwrap_or_default())]
 pub struct RuleError {
     /// The full name of the message, field or oneof.
     pub of: String,
     /// What is wrong.
     pub problem: String,
+    /// Where it is stated, if the descriptors say so.
+    pub place: Option<Place>,
+}
+
+/// Why a message does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It breaks rules.
+    #[error("it breaks {} of its rules", .0.len())]
+    Violations(Vec<Violation>),
+    /// Whether it does cannot be said, which is the contract's fault and not the message's.
+    #[error("the rule {rule} cannot be evaluated: {problem}")]
+    Evaluation {
+        /// The rule's id.
+        rule: String,
+        /// Why.
+        problem: String,
+    },
 }
 
 /// A rule that a message breaks.
@@ -91,15 +111,15 @@ impl Rules {
     /// Checks a message and all that is in it.
     ///
     /// # Errors
-    /// What it violates, in the order of the contract; of many the first.
-    pub fn check(&self, message: &DynamicMessage) -> Result<(), Vec<Violation>> {
+    /// What it violates, in the order of the contract; of many the first. Or else the rule that
+    /// could not be evaluated.
+    pub fn check(&self, message: &DynamicMessage) -> Result<(), CheckError> {
         let Some(plan) = self.plan(message.descriptor().full_name()) else {
             return Ok(());
         };
         let mut found = check::Found::default();
         check::message(self, plan, message, &check::At::Root, &mut found);
-        let violations = found.into_violations();
-        if violations.is_empty() { Ok(()) } else { Err(violations) }
+        found.into_result()
     }
 
     fn plan(&self, message: &str) -> Option<&Plan> {

@@ -2,7 +2,7 @@
 
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
-use crate::Rules;
+use crate::{CheckError, Rules};
 
 /// Compiles a contract that may import the rules.
 fn pool(source: &str) -> DescriptorPool {
@@ -23,7 +23,7 @@ fn pool(source: &str) -> DescriptorPool {
     resolver.add(Sources(format!("{head}{source}")));
     resolver.add(GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true);
+    compiler.include_imports(true).include_source_info(true);
     compiler.open_file("test.proto").map_err(|error| panic!("{error:?}")).unwrap();
     DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
 }
@@ -35,7 +35,10 @@ fn broken(pool: &DescriptorPool, rules: &Rules, json: &str) -> Vec<String> {
     let message = DynamicMessage::deserialize(descriptor, &mut reader).unwrap();
     match rules.check(&message) {
         Ok(()) => Vec::new(),
-        Err(violations) => violations.iter().map(|v| format!("{} {}", v.field, v.rule)).collect(),
+        Err(CheckError::Violations(violations)) => {
+            violations.iter().map(|v| format!("{} {}", v.field, v.rule)).collect()
+        }
+        Err(CheckError::Evaluation { rule, problem }) => vec![format!("{rule}: {problem}")],
     }
 }
 
@@ -322,6 +325,86 @@ fn what_cannot_be_kept_is_refused() {
         let contract = "message M { int32 a = 1 [(buf.validate.field).cel = {id: 'x', expression: 'this >'}]; }";
         assert!(Rules::new(&pool(contract)).unwrap_err().problem.contains("this >"));
     }
+}
+
+/// Rules of `t.M`, of which `this` is one.
+#[cfg(feature = "cel")]
+fn with_expression(expression: &str) -> Result<(DescriptorPool, Rules), crate::RuleError> {
+    let contract = format!(
+        r#"import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
+        message Sub {{ int32 n = 1; Sub next = 2; }}
+        message M {{
+          option (buf.validate.message).cel = {{id: "x", expression: "{expression}"}};
+          string note = 1;
+          Sub sub = 2;
+          repeated Sub subs = 3;
+          map<string, Sub> by_key = 4;
+          google.protobuf.Timestamp at = 5;
+          google.protobuf.StringValue w = 6;
+          repeated string names = 7;
+        }}"#
+    );
+    let pool = pool(&contract);
+    Rules::new(&pool).map(|rules| (pool, rules))
+}
+
+#[test]
+#[cfg(feature = "cel")]
+fn an_expression_about_what_there_is_not_is_refused() {
+    for (expression, told) in [
+        ("this.nte != ''", "t.M has no field nte"),
+        ("has(this.nte)", "t.M has no field nte"),
+        ("this.note == '' || this.sub.next.next.m > 0", "t.Sub has no field m"),
+        ("this.subs.all(s, s.m > 0)", "t.Sub has no field m"),
+        ("this.subs[0].m > 0", "t.Sub has no field m"),
+        ("this.by_key['a'].m > 0 || this.by_key.a.n > 0", "t.Sub has no field m"),
+        ("this.subs.n > 0", "a list has no field n"),
+        ("this.note.n > 0", "string has no field n"),
+        ("this.by_key.all(k, k.n > 0)", "string has no field n"),
+        ("tihs.note != ''", "there is no tihs"),
+        ("this.note.isEmial()", "there is no isEmial"),
+        ("siez(this.note) > 0", "there is no siez"),
+        ("this.subs.exists(s, t.n > 0)", "there is no t"),
+    ] {
+        let error = with_expression(expression).map(drop).unwrap_err();
+        assert!(error.problem.contains(told), "{expression}: {error}");
+    }
+    for expression in [
+        "this.note != '' && size(this.note) < 9 && this.note.isEmail()",
+        "has(this.sub) ? this.sub.next.n > 0 : this.names.all(n, n.startsWith('a'))",
+        "this.subs.filter(s, s.n > 0).map(s, s.next).all(s, s.n > 0)",
+        "this.by_key.all(k, k != '' && this.by_key[k].n > 0) && this.by_key.a.n > 0",
+        "this.at < now && this.at.getFullYear() > 2000 && this.w != 'a'",
+        "type(this.note) == string && [1].exists(x, [2].all(y, x < y)) && {'a': this.note}.a == ''",
+        "this.names[0].size() > int(duration('1s').getSeconds()) && this.names.unique()",
+        "!has(this.by_key.a) || this.note.matches('a') || optional.of(1).hasValue()",
+    ] {
+        with_expression(expression).map(drop).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+#[cfg(feature = "cel")]
+fn what_cannot_be_evaluated_is_not_the_message_s_fault() {
+    let (pool, rules) = with_expression("this.names[0] != ''").unwrap();
+    assert_eq!(broken(&pool, &rules, r#"{"names": ["a"]}"#), [""; 0]);
+    assert_eq!(broken(&pool, &rules, r#"{"names": [""]}"#), [" x"]);
+    let unknown = broken(&pool, &rules, "{}");
+    assert!(unknown[0].starts_with("x: Index out of bounds"), "{unknown:?}");
+    let (pool, rules) = with_expression("1").unwrap();
+    assert_eq!(broken(&pool, &rules, "{}"), ["x: it is neither a bool nor a text"]);
+    // What is broken is told.
+    let contract = "message M { repeated int32 a = 1 [(buf.validate.field).repeated.min_items = 1,
+        (buf.validate.field).cel = {id: 'x', expression: 'this[0] > 0'}]; }";
+    check(contract, &[("{}", &["a repeated.min_items"])]);
+}
+
+#[test]
+fn a_mistake_has_its_line() {
+    let contract = "message M {\n  string b = 2;\n  int32 a = 1 [\n    (buf.validate.field).required = true,\n\
+        \x20   (buf.validate.field).string.min_len = 1];\n}";
+    let error = Rules::new(&pool(contract)).unwrap_err();
+    assert!(error.to_string().starts_with("test.proto:5: the rules of t.M.a: "), "{error}");
 }
 
 #[test]

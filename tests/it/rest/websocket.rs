@@ -102,6 +102,21 @@ async fn calls_of_every_kind() {
 }
 
 #[tokio::test]
+async fn where_there_is_a_route_for_get_it_is_taken() {
+    within(async {
+        let greeter = greeter(settings()).await;
+        let caller = caller(&greeter, settings()).await;
+        // POST has this path too, and takes no parameters.
+        let mut client = connect(&caller, "/v1/world:tour?count=2", &[]).await;
+        for n in 1..=2 {
+            assert_eq!(hear(&mut client).await["result"]["sequence"], n);
+        }
+        assert_eq!(closed(&mut client).await.0, 1000);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn errors_are_a_message_and_the_close() {
     within(async {
         let server = greeter(settings()).await;

@@ -242,7 +242,11 @@ mod tests {
         );
         assert_eq!(
             error(r#"{"bySku": {"a": {"sku": 1}}}"#),
-            "bySku[\"a\"].sku: invalid type: integer `1`, expected a string, for string"
+            "bySku[\"a\"].sku: expected string, not 1"
+        );
+        assert_eq!(
+            error(r#"{"items": [{"quantity": "two"}]}"#),
+            "items[0].quantity: expected int32, not \"two\""
         );
         assert_eq!(
             error(r#"{"state": "STATE_PIAD"}"#),

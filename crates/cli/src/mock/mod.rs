@@ -6,7 +6,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,9 +35,10 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(1);
 /// and the rules of the contract, always the same for the same request and seed. The header
 /// `x-example` chooses an example by its name, and in an answer tells which one it was.
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| Listen::told(arg, &defaults())))]
 pub(crate) struct MockArgs {
     /// The folder of the contracts; it is where imports are looked for
-    #[arg(default_value = "proto")]
+    #[arg(default_value = "proto", value_parser = folder::parser())]
     folder: PathBuf,
 
     #[command(flatten)]
@@ -60,7 +61,7 @@ impl MockArgs {
     pub(crate) fn run(self) -> ExitCode {
         let telemetry = telemetry::Settings::from_env("mock");
         serve::run(telemetry, async {
-            let settings = self.listen.settings(ServerSettings::default())?;
+            let settings = self.listen.settings(defaults())?;
             let mut signals = Signals::new()?;
             let mut seen = folder::find(&self.folder)?;
             let mut running = self.start(&settings).await?;
@@ -116,6 +117,15 @@ impl MockArgs {
         let running = server.settings(settings).start().await?;
         println!("the files have changed; serving what they say now");
         Ok(Some(running))
+    }
+}
+
+/// It is for this machine, and stands beside real services, which have their admin ports.
+fn defaults() -> ServerSettings {
+    ServerSettings {
+        listen: (Ipv4Addr::LOCALHOST, 50051).into(),
+        admin: None,
+        ..ServerSettings::default()
     }
 }
 

@@ -33,7 +33,9 @@ service Shop {
   rpc Talk(stream Order) returns (stream Order);
 }
 message GetRequest { string id = 1 [(buf.validate.field).string.max_len = 8]; }
-message Order { string id = 1; uint32 count = 2 [(buf.validate.field).uint32.lte = 5]; string email = 3; }
+message Order {
+  option (buf.validate.message).cel = {id: "known", expression: "{'a': 1}[this.id == '?' ? '?' : 'a'] == 1"};
+  string id = 1; uint32 count = 2 [(buf.validate.field).uint32.lte = 5]; string email = 3; }
 "#;
 
 const EXAMPLES: &str = r#"
@@ -223,6 +225,42 @@ async fn a_mock_keeps_the_rules_of_its_contract() {
     let (_, _, status) = mock.call("Get", &[json!({"id": "much too long"})], None).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "id");
+    // What cannot be evaluated is not the caller's fault, and not its business.
+    let (_, _, status) = mock.call("Sum", &[json!({"id": "?"})], None).await;
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert_eq!(status.message(), "a rule of the contract cannot be evaluated");
+}
+
+/// Rules and routes are read when the server starts, and then told with their lines.
+#[tokio::test]
+async fn what_a_server_refuses_is_told_with_its_place() {
+    let service = |option: &str| {
+        format!(
+            "service S {{\n  rpc R(M) returns (M) {{\n    {option}\n  }}\n}}\nmessage M {{\n  string a = 1"
+        )
+    };
+    let imports = "syntax = \"proto3\";\nimport \"buf/validate/validate.proto\"; import \"google/api/annotations.proto\";\n";
+    let rule = " [(buf.validate.field).cel = {id: \"x\", expression: \"this.b\"}]";
+    for (contract, told) in [
+        (service("") + rule + ";\n}", "a.proto:9: the rules of M.a: the expression \"this.b\""),
+        (
+            service("option (google.api.http) = {get: \"/{b}\"};") + ";\n}",
+            "a.proto:5: (google.api.http) of S.R: /{b}: M has no field `b`",
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), "a.proto", &format!("{imports}{contract}"));
+        let loaded = Folder::load(folder.path(), &[]).unwrap();
+        let settings = ServerSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            admin: None,
+            ..ServerSettings::default()
+        };
+        let started =
+            server(&loaded, 0).unwrap().settings(settings).metrics(Metrics::new()).start();
+        let error = anyhow::Error::from(started.await.map(drop).unwrap_err());
+        assert!(format!("{error:#}").contains(told), "{error:#}");
+    }
 }
 
 #[tokio::test]
@@ -238,6 +276,13 @@ async fn what_is_wrong_in_a_folder_is_told_with_its_place() {
     assert!(load().unwrap_err().starts_with("shop/v1/more.proto:2:9: "), "{:?}", load());
     write(folder, "shop/v1/more.proto", "syntax = \"proto3\";\nmessage A {\n");
     assert!(load().unwrap_err().starts_with("shop/v1/more.proto: "), "{:?}", load());
+    let options = "import \"google/protobuf/empty.proto\";\nservice S { rpc R(google.protobuf.Empty) returns (google.protobuf.Empty) {\n option (google.api.http) = {get: \"/a\"}; } }";
+    write(folder, "shop/v1/more.proto", &format!("syntax = \"proto3\";\n{options}"));
+    assert!(
+        load().unwrap_err().contains("import \"google/api/annotations.proto\";"),
+        "{:?}",
+        load()
+    );
     let empty = TempDir::new().unwrap();
     let error = Folder::load(empty.path(), &[]).map(drop).unwrap_err();
     assert!(error.to_string().contains("no .proto file"), "{error}");

@@ -18,7 +18,7 @@ use crate::call::args::{parse_duration, parse_headers};
 use crate::call::connect::{TlsArgs, connect};
 use crate::call::failure::Failure;
 use crate::call::schema::Schema;
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use report::Report;
 
 /// Checks examples against a live service
@@ -32,7 +32,7 @@ pub(crate) struct TestArgs {
     address: String,
 
     /// The folder of the contracts and their examples
-    #[arg(long, value_name = "DIR", default_value = "proto")]
+    #[arg(long, value_name = "DIR", default_value = "proto", value_parser = folder::parser())]
     proto: PathBuf,
 
     /// Where else imports are looked for

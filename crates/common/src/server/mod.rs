@@ -29,6 +29,7 @@ pub mod tls;
 mod workers;
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -71,7 +72,7 @@ pub enum ServerError {
     /// A variable of the environment.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The listener or the admin listener.
+    /// The listener.
     #[error("cannot listen on {addr}")]
     Listen {
         /// The address asked for.
@@ -79,9 +80,17 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The admin listener.
+    #[error("cannot listen on {addr}, the admin port (AHOY_ADMIN; `off` for none)")]
+    Admin {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The certificate, its key or the CA.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    #[error("{} (AHOY_TLS_CERT, AHOY_TLS_KEY, AHOY_TLS_CLIENT_CA)", with_source(.0))]
+    Tls(TlsError),
     /// The descriptors given to [`Server::contracts`].
     #[error("contracts")]
     Contracts(#[from] reflection::DescriptorError),
@@ -100,6 +109,19 @@ pub enum ServerError {
     /// No thread, or nothing to wait for events with.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
+fn with_source(error: &TlsError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// What the parts of a running server share.

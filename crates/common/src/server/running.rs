@@ -14,11 +14,11 @@ use super::lifecycle::{Lifecycle, Phase};
 use super::reflection::{self, Reflection};
 use super::settings::Runtime;
 use super::workers::{Ended, Workers};
-use super::{Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
+use super::{ClientAuth, Server, ServerError, ServerSettings, ServerTls, Shared, admin, listener};
 use crate::layers::telemetry::ServerTelemetryLayer;
 use crate::layers::validation::ValidationLayer;
 use crate::protocol::contracts::Contracts;
-use crate::protocol::docs::Docs;
+use crate::protocol::docs::{Docs, Security};
 use crate::protocol::edge::{self, EdgeLayer};
 use crate::protocol::rest::Rest;
 use crate::stack::InboundParts;
@@ -60,8 +60,12 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         server.metrics.server_calls(reflection.methods())
     };
 
-    let (listener, addr) = bind(settings.listen)?;
-    let admin = settings.admin.map(bind).transpose()?;
+    let listen = settings.listen;
+    let (listener, addr) =
+        bind(listen).map_err(|source| ServerError::Listen { addr: listen, source })?;
+    let admin =
+        settings.admin.map(|addr| bind(addr).map_err(|source| ServerError::Admin { addr, source }));
+    let admin = admin.transpose()?;
     let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
     let listeners = match settings.runtime {
         Runtime::PerCore => settings.workers,
@@ -76,7 +80,14 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
         false => ValidationLayer::new(&contracts)?,
     };
     let rest = Rest::new(&contracts, settings.rest)?;
-    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, tls.is_some());
+    let security = match &settings.tls {
+        None => Security::None,
+        Some(tls) if tls.client_ca.is_some() && tls.client_auth == ClientAuth::Required => {
+            Security::MutualTls
+        }
+        Some(_) => Security::Tls,
+    };
+    let docs = || Docs::new(Arc::clone(&contracts), settings.rest, security);
     let docs = settings.docs.then(docs);
     let edge = EdgeLayer::new(edge::Parts {
         contracts: Arc::clone(&contracts),
@@ -130,12 +141,10 @@ pub(super) async fn start(mut server: Server) -> Result<Running, ServerError> {
     Ok(Running { name: server.name, addr, admin: admin_addr, shared, stopped })
 }
 
-fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let bound = listener::bind(addr).and_then(|listener| {
-        let addr = listener.local_addr()?;
-        Ok((listener, addr))
-    });
-    bound.map_err(|source| ServerError::Listen { addr, source })
+fn bind(addr: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = listener::bind(addr)?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
 }
 
 /// Starts the thread that accepts, answers the operator and reloads certificates, and that sees

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::tls::ServerTls;
+use crate::env::switch;
 use crate::protocol::edge::{CorsSettings, Origins};
 use crate::protocol::rest::RestSettings;
 
@@ -131,10 +132,15 @@ impl ServerSettings {
 
     fn read(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let env = Env(env);
-        env.set("AHOY_LISTEN", "an address such as 0.0.0.0:50051", parse, &mut self.listen)?;
+        env.set(
+            "AHOY_LISTEN",
+            "an IP address and a port, such as 0.0.0.0:50051; names are not looked up",
+            parse,
+            &mut self.listen,
+        )?;
         env.set(
             "AHOY_ADMIN",
-            "an address such as 127.0.0.1:9901, or off",
+            "an IP address and a port, such as 127.0.0.1:9901, or off",
             or_off(parse),
             &mut self.admin,
         )?;
@@ -156,8 +162,8 @@ impl ServerSettings {
         env.set("AHOY_MAX_MESSAGE_BYTES", "a number of bytes", count, &mut self.max_message_bytes)?;
         env.set(
             "AHOY_MAX_SEND_BUFFER_BYTES",
-            "a number of bytes above 0 and below 4 GiB",
-            |value| at_least::<u32>(1)(value).map(|bytes| bytes as usize),
+            "a number of bytes, 32768 or more and below 4 GiB",
+            |value| at_least::<u32>(32 * 1024)(value).map(|bytes| bytes as usize),
             &mut self.max_send_buffer_bytes,
         )?;
         env.set(
@@ -171,13 +177,13 @@ impl ServerSettings {
         env.optional("AHOY_MAX_CONNECTION_AGE", &mut self.max_connection_age)?;
         env.optional("AHOY_MAX_CONNECTION_AGE_GRACE", &mut self.max_connection_age_grace)?;
         env.optional("AHOY_DEFAULT_DEADLINE", &mut self.default_deadline)?;
-        env.set("AHOY_DOCS", "on or off", on, &mut self.docs)?;
+        env.set("AHOY_DOCS", "on or off", switch, &mut self.docs)?;
         env.duration("AHOY_DRAIN_DELAY", &mut self.drain_delay)?;
         env.duration("AHOY_DRAIN_TIMEOUT", &mut self.drain_timeout)?;
         let rest = &mut self.rest;
-        env.set("AHOY_REST_IGNORE_UNKNOWN", "on or off", on, &mut rest.ignore_unknown)?;
-        env.set("AHOY_REST_EMIT_DEFAULTS", "on or off", on, &mut rest.emit_defaults)?;
-        env.set("AHOY_REST_PROTO_NAMES", "on or off", on, &mut rest.proto_names)?;
+        env.set("AHOY_REST_IGNORE_UNKNOWN", "on or off", switch, &mut rest.ignore_unknown)?;
+        env.set("AHOY_REST_EMIT_DEFAULTS", "on or off", switch, &mut rest.emit_defaults)?;
+        env.set("AHOY_REST_PROTO_NAMES", "on or off", switch, &mut rest.proto_names)?;
         self.cors = env.cors()?.or(self.cors);
         self.tls = env.tls()?.or(self.tls);
         Ok(self)
@@ -224,7 +230,7 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         let (mut listed, mut credentials) = (None, false);
         let expected = "origins such as https://app.example.org, with commas between, or *";
         self.set("AHOY_CORS_ORIGINS", expected, |value| origins(value).map(Some), &mut listed)?;
-        self.set("AHOY_CORS_CREDENTIALS", "on or off", on, &mut credentials)?;
+        self.set("AHOY_CORS_CREDENTIALS", "on or off", switch, &mut credentials)?;
         if credentials && !matches!(listed, Some(Origins::Listed(_))) {
             return Err(SettingsError {
                 name: "AHOY_CORS_CREDENTIALS",
@@ -286,14 +292,6 @@ fn origins(value: &str) -> Option<Origins> {
         whole.then(|| HeaderValue::try_from(origin).ok())?
     };
     value.split(',').map(origin).collect::<Option<Vec<_>>>().map(Origins::Listed)
-}
-
-fn on(value: &str) -> Option<bool> {
-    match value {
-        "on" | "1" => Some(true),
-        "off" | "0" => Some(false),
-        _ => None,
-    }
 }
 
 fn runtime(value: &str) -> Option<Runtime> {
@@ -359,7 +357,8 @@ mod tests {
             ("AHOY_MAX_CONNECTION_AGE", "5m"),
             ("AHOY_KEEPALIVE_INTERVAL", "0"),
             ("AHOY_HANDSHAKE_TIMEOUT", "250ms"),
-            ("AHOY_DOCS", "off"),
+            ("AHOY_DOCS", "false"),
+            ("AHOY_MAX_SEND_BUFFER_BYTES", "32768"),
         ])
         .unwrap();
         assert!(settings.listen.is_ipv6());
@@ -387,5 +386,8 @@ mod tests {
         for name in ["AHOY_WORKERS", "AHOY_MAX_CONCURRENT_STREAMS", "AHOY_HANDSHAKE_TIMEOUT"] {
             assert!(read(&[(name, "0")]).is_err(), "{name}");
         }
+        assert!(read(&[("AHOY_MAX_SEND_BUFFER_BYTES", "32767")]).is_err());
+        let error = read(&[("AHOY_LISTEN", "localhost:50051")]).unwrap_err().to_string();
+        assert!(error.contains("names are not looked up"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
@@ -14,6 +15,7 @@ use super::logs::{Json, Text};
 use super::otlp::{MetricSettings, Otlp, TraceSettings};
 use super::service::ServiceName;
 use super::writer::LineWriter;
+use crate::env::switch;
 use crate::tls::TlsError;
 
 /// How long [`Guard::shutdown`] waits for the collector, at most.
@@ -30,7 +32,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// `AHOY_LOG`: what is logged, in the syntax of [`EnvFilter`]; by default `info`.
     pub log_filter: String,
-    /// `AHOY_ACCESS_LOG`: a line for each call that was served; by default `false`. The filter
+    /// `AHOY_ACCESS_LOG`: a line for each call that was served; by default `off`. The filter
     /// has the last word if it names the target `ahoy::access`.
     pub access_log: bool,
     /// Traces are exported over OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` or
@@ -93,6 +95,17 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// A part of the filter is a target alone, which would leave out everything else.
+    #[error(
+        "the log filter `{filter}` (AHOY_LOG): `{part}` is no level (off, error, warn, info, debug, \
+         trace); for a target write `{part}=debug`"
+    )]
+    Target {
+        /// The filter.
+        filter: String,
+        /// The part.
+        part: String,
+    },
     /// The files for TLS with the collector cannot be used.
     #[error("cannot set up TLS with the collector (check OTEL_EXPORTER_OTLP_…CERTIFICATE)")]
     Tls(#[from] TlsError),
@@ -133,12 +146,10 @@ impl Settings {
                 }
             },
             log_filter: var("AHOY_LOG").unwrap_or_else(|| "info".into()),
-            access_log: match var("AHOY_ACCESS_LOG").as_deref() {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(other) => {
-                    return Err(wrong("AHOY_ACCESS_LOG", other.into(), "`true` or `false`"));
-                }
+            access_log: match var("AHOY_ACCESS_LOG") {
+                None => false,
+                Some(value) => switch(&value)
+                    .ok_or_else(|| wrong("AHOY_ACCESS_LOG", value, "`on` or `off`"))?,
             },
             traces: TraceSettings::from_vars(&var)?,
             metrics: MetricSettings::from_vars(&var)?,
@@ -146,6 +157,10 @@ impl Settings {
     }
 
     fn filter(&self) -> Result<EnvFilter, TelemetryError> {
+        if let Some(part) = self.log_filter.split(',').map(str::trim).find(|part| is_target(part)) {
+            let (filter, part) = (self.log_filter.clone(), part.to_owned());
+            return Err(TelemetryError::Target { filter, part });
+        }
         // A later directive replaces an earlier one for the same target. Spans of calls are for
         // traces; log lines name the trace without them.
         let access = if self.access_log { "info" } else { "off" };
@@ -154,6 +169,13 @@ impl Settings {
             .parse(all)
             .map_err(|source| TelemetryError::Filter { filter: self.log_filter.clone(), source })
     }
+}
+
+/// Whether a part of a filter is a word that is no level. As a filter it would be a target of
+/// which everything is logged, and most often it is a slip.
+fn is_target(part: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-');
+    !part.is_empty() && part.chars().all(word) && part.parse::<LevelFilter>().is_err()
 }
 
 /// Sets up logs, traces and the export of metrics for the process, once.
@@ -382,6 +404,8 @@ mod tests {
         };
         assert_eq!(seen(&[("AHOY_LOG", "debug")]), (false, false));
         assert_eq!(seen(&[("AHOY_ACCESS_LOG", "true")]), (true, false));
+        assert_eq!(seen(&[("AHOY_ACCESS_LOG", "on")]), (true, false));
+        assert_eq!(seen(&[("AHOY_ACCESS_LOG", "off")]), (false, false));
         let named = ("AHOY_LOG", "warn,ahoy::access=info,ahoy::call=info");
         assert_eq!(seen(&[named]), (true, true));
     }
@@ -395,5 +419,15 @@ mod tests {
         let settings = settings(&[("AHOY_LOG", "ahoy=loud")]).unwrap();
         let text = build(&settings, io::sink(), false).unwrap_err().to_string();
         assert!(text.contains("ahoy=loud"), "{text}");
+        for (filter, slip) in [("debgu", "debgu"), ("json", "json"), ("info, my_crate", "my_crate")]
+        {
+            let settings = self::settings(&[("AHOY_LOG", filter)]).unwrap();
+            let text = build(&settings, io::sink(), false).unwrap_err().to_string();
+            assert!(text.contains(&format!("`{slip}` is no level")), "{text}");
+        }
+        for filter in ["DEBUG", "off", "3", "warn,", "info,a::b=debug", "[span{a=1}]=trace"] {
+            let settings = self::settings(&[("AHOY_LOG", filter)]).unwrap();
+            drop(build(&settings, io::sink(), false).unwrap());
+        }
     }
 }

@@ -8,10 +8,11 @@ use crate::{Compare, Examples, compare};
 const CONTRACT: &str = r#"
 syntax = "proto3";
 package shop.v1;
+import "buf/validate/validate.proto";
 enum State { STATE_UNSPECIFIED = 0; STATE_PAID = 1; }
 message Item { string sku = 1; uint32 count = 2; }
 message Order { string id = 1; State state = 2; repeated Item items = 3; map<string, Item> by_key = 4; }
-message GetRequest { string id = 1; Item like = 2; optional int32 depth = 3; }
+message GetRequest { string id = 1; Item like = 2; optional int32 depth = 3 [(buf.validate.field).int32.lte = 99]; }
 service Shop {
   rpc Get(GetRequest) returns (Order);
   rpc List(GetRequest) returns (stream Order);
@@ -139,7 +140,16 @@ fn what_does_not_fit_is_told_by_its_place() {
         ),
         (with("    response: {state: PAID}\n"), "4:16", "has no value \"PAID\"; it has STATE"),
         (with("    response: {byKey: {x: {y: 1}}}\n"), "4:28", "byKey[\"x\"].y"),
-        (with("    request: {depth: many}\n    response: {}\n"), "4:15", "depth"),
+        (
+            with("    request: {depth: many}\n    response: {}\n"),
+            "4:15",
+            "expected int32, not \"many\"",
+        ),
+        (
+            with("    request: {depth: 100}\n    response: {}\n"),
+            "4:14",
+            "breaks the contract's rules: depth: at most 99",
+        ),
         (
             with("    requests: [{}]\n    response: {}\n"),
             "4:5",
@@ -177,6 +187,9 @@ fn every_wrong_example_is_told() {
         "examples:\n  - {name: a, method: No, response: {}}\n  - {name: b, method: Only}\n";
     assert_eq!(read(source).unwrap_err().len(), 2);
     assert!(read("# none yet\n").unwrap().is_empty());
+    let refused =
+        "examples:\n  - {name: a, method: Only, request: {depth: 100}, status: INVALID_ARGUMENT}\n";
+    assert!(read(refused).is_ok());
 }
 
 #[test]

@@ -52,8 +52,8 @@ fn what_is_made_up_is_within_the_rules() {
     let order = pool.get_message_by_name("shop.v1.Order").unwrap();
     for seed in 0..300 {
         let message = synth::message(&order, seed);
-        let violations = rules.check(&message);
-        assert!(violations.is_ok(), "{violations:?}\n{}", compare::in_full(&message));
+        let checked = rules.check(&message);
+        assert!(checked.is_ok(), "{checked:?}\n{}", compare::in_full(&message));
     }
 }
 

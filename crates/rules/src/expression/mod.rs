@@ -7,6 +7,8 @@ mod presence;
 #[cfg(feature = "cel")]
 mod program;
 #[cfg(feature = "cel")]
+mod types;
+#[cfg(feature = "cel")]
 mod value;
 
 #[cfg(feature = "cel")]
@@ -30,7 +32,7 @@ pub(crate) struct Expression;
 #[cfg(not(feature = "cel"))]
 #[allow(clippy::unnecessary_wraps, clippy::unused_self)]
 impl Expression {
-    pub(crate) fn new(_: Source) -> Result<Self, String> {
+    pub(crate) fn new(_: Source, _: &crate::declared::Shape) -> Result<Self, String> {
         Ok(Self)
     }
 

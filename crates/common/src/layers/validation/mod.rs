@@ -3,7 +3,7 @@
 //! A contract states rules with `buf.validate`; here they hold for every protocol and every
 //! service, whatever its language, before a handler sees a message. The call ends with
 //! INVALID_ARGUMENT and a `google.rpc.BadRequest` that names each field, and in a stream with the
-//! first message that breaks a rule. Which methods have rules is decided once, at the start; calls
+//! first message that breaks a rule; with INTERNAL if a rule cannot be evaluated. Which methods have rules is decided once, at the start; calls
 //! of the others are not looked at.
 
 mod request;
@@ -19,7 +19,7 @@ use http::{Request, Response};
 use http_body::Body;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
-use rules::{RuleError, Rules, Violation};
+use rules::{CheckError, RuleError, Rules, Violation};
 use tonic::{Code, Status};
 use tonic_types::pb;
 use tower::{Layer, Service};
@@ -115,17 +115,20 @@ impl Checks {
     fn check(&self, message: &[u8]) -> Result<(), Status> {
         let message = DynamicMessage::decode(self.message.clone(), message)
             .map_err(|error| Status::internal(format!("cannot decode a request: {error}")))?;
-        self.rules.check(&message).map_err(|violations| refusal(&violations))
+        self.rules.check(&message).map_err(|error| match error {
+            CheckError::Violations(violations) => refusal(&violations),
+            CheckError::Evaluation { rule, problem } => {
+                let message = self.message.full_name();
+                let problem = short(&problem, MAX_TEXT);
+                tracing::error!(message, rule, problem, "a rule cannot be evaluated");
+                Status::internal("a rule of the contract cannot be evaluated")
+            }
+        })
     }
 }
 
 /// INVALID_ARGUMENT, with each violation among its details.
 fn refusal(violations: &[Violation]) -> Status {
-    let short = |text: &str, limit: usize| {
-        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= limit).last();
-        let cut = if text.len() > limit { text.get(..end.unwrap_or(0)) } else { None };
-        cut.map_or_else(|| text.to_owned(), |cut| format!("{cut}…"))
-    };
     let mut message = String::new();
     for violation in violations {
         let separator = if message.is_empty() { "" } else { "; " };
@@ -148,6 +151,12 @@ fn refusal(violations: &[Violation]) -> Status {
         }],
     };
     Status::with_details(Code::InvalidArgument, message, details.encode_to_vec().into())
+}
+
+fn short(text: &str, limit: usize) -> String {
+    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= limit).last();
+    let cut = if text.len() > limit { text.get(..end.unwrap_or(0)) } else { None };
+    cut.map_or_else(|| text.to_owned(), |cut| format!("{cut}…"))
 }
 
 /// A rule as `BadRequest.FieldViolation.reason` wants it: upper case, at most 63 characters.

@@ -16,9 +16,39 @@ pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; 
 
 const STYLE: &str = include_str!("index.css");
 
+/// What a client needs for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is plain text.
+    None,
+    /// Trust in the server's certificate.
+    Tls,
+    /// A certificate of its own, too.
+    MutualTls,
+}
+
+impl Security {
+    /// The flags of `curl` and `buf curl`, with a space after them.
+    fn flags(self) -> &'static str {
+        match self {
+            Self::None | Self::Tls => "",
+            Self::MutualTls => "--cacert CA.pem --cert CERT.pem --key KEY.pem ",
+        }
+    }
+
+    /// The flags of `grpcurl`, likewise.
+    fn grpcurl(self) -> &'static str {
+        match self {
+            Self::None => "-plaintext ",
+            Self::Tls => "",
+            Self::MutualTls => "-cacert CA.pem -cert CERT.pem -key KEY.pem ",
+        }
+    }
+}
+
 /// Where the services and the other pages are, as the reader sees it.
 pub(super) struct Place<'a> {
-    pub(super) secure: bool,
+    pub(super) security: Security,
     /// With its port, if it has one.
     pub(super) host: &'a str,
     /// What goes before the paths of the services; as a rule nothing.
@@ -29,7 +59,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     fn base(&self) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
+        let scheme = if self.security == Security::None { "http" } else { "https" };
         format!("{scheme}://{}{}", self.host, self.prefix)
     }
 }
@@ -124,32 +154,38 @@ fn calls(
     let name = format!("{}/{}", method.parent_service().full_name(), method.name());
     let (host, base) = (place.host, place.base());
     let json = quote(&request.to_string());
-    let plaintext = if place.secure { "" } else { "-plaintext " };
-    let prior = if place.secure { "" } else { "--http2-prior-knowledge " };
+    let (flags, grpcurl) = (place.security.flags(), place.security.grpcurl());
+    let prior = match place.security {
+        Security::None => "--http2-prior-knowledge ",
+        Security::Tls | Security::MutualTls => "",
+    };
     let mut calls = Vec::new();
     if let Some(binding) = Binding::of(method).unwrap_or_default().first() {
-        calls.push(("REST", rest(binding, request, &base)));
+        calls.push(("REST", rest(binding, request, &base, flags)));
     }
     if !method.is_server_streaming() {
         calls.push((
             "Connect",
             format!(
-                "curl -d {json} -H 'content-type: application/json' \
+                "curl {flags}-d {json} -H 'content-type: application/json' \
                  -H 'connect-protocol-version: 1' {}",
                 quote(&format!("{base}/{name}"))
             ),
         ));
     }
-    calls.push(("gRPC", format!("grpcurl {plaintext}-d {json} {} {name}", quote(host))));
+    calls.push(("gRPC", format!("grpcurl {grpcurl}-d {json} {} {name}", quote(host))));
     calls.push((
         "gRPC, or with another --protocol Connect or gRPC-Web",
-        format!("buf curl --protocol grpc {prior}-d {json} {}", quote(&format!("{base}/{name}"))),
+        format!(
+            "buf curl --protocol grpc {prior}{flags}-d {json} {}",
+            quote(&format!("{base}/{name}"))
+        ),
     ));
     calls
 }
 
 /// A call of a binding with curl.
-fn rest(binding: &Binding, request: &Value, base: &str) -> String {
+fn rest(binding: &Binding, request: &Value, base: &str, flags: &str) -> String {
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
     let text = |value: &Value| match value {
@@ -199,7 +235,7 @@ fn rest(binding: &Binding, request: &Value, base: &str) -> String {
         true => data,
         false => format!("-d {} -H 'content-type: application/json' ", quote(&data)),
     };
-    format!("curl {method}{data}{}", quote(&format!("{base}{path}{query}")))
+    format!("curl {flags}{method}{data}{}", quote(&format!("{base}{path}{query}")))
 }
 
 fn verb(binding: &Binding) -> String {

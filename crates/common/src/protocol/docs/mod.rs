@@ -24,6 +24,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use prost_reflect::ServiceDescriptor;
 
+pub use index::Security;
 pub use site::{Site, SiteError, site};
 
 use self::asset::Asset;
@@ -39,7 +40,7 @@ pub struct Docs {
     documents: BTreeMap<String, Document>,
     contracts: Arc<Contracts>,
     settings: RestSettings,
-    secure: bool,
+    security: Security,
 }
 
 struct Document {
@@ -59,8 +60,8 @@ static SCRIPT_FILE: LazyLock<Asset> =
     LazyLock::new(|| Asset::compressed("text/javascript; charset=utf-8", reference::SCRIPT_GZIP));
 
 impl Docs {
-    /// For what a server serves; `secure` is whether clients need TLS.
-    pub fn new(contracts: Arc<Contracts>, settings: RestSettings, secure: bool) -> Self {
+    /// For what a server serves.
+    pub fn new(contracts: Arc<Contracts>, settings: RestSettings, security: Security) -> Self {
         let mut services: Vec<_> =
             contracts.methods().map(|method| method.descriptor.parent_service().clone()).collect();
         services.sort_by(|one, other| one.full_name().cmp(other.full_name()));
@@ -69,7 +70,7 @@ impl Docs {
         let documents = documents
             .map(|(name, services)| (name, Document { services, files: OnceLock::new() }))
             .collect();
-        Self { documents, contracts, settings, secure }
+        Self { documents, contracts, settings, security }
     }
 
     fn files(&self, name: &str) -> Option<Result<&Files, &BindingError>> {
@@ -153,7 +154,7 @@ impl Docs {
         let documents = self.documents.iter();
         let documents =
             documents.map(|(name, document)| (name.as_str(), document.services.as_slice()));
-        let place = index::Place { secure: self.secure, host, prefix: "", reference: "docs" };
+        let place = index::Place { security: self.security, host, prefix: "", reference: "docs" };
         let html = index::page(documents, &place, self.contracts.examples());
         let mut response = match *request.method() {
             Method::HEAD => Response::new(Body::default()),

@@ -6,7 +6,7 @@ use std::io;
 use http::Uri;
 use prost_reflect::ServiceDescriptor;
 
-use super::{index, reference};
+use super::{Security, index, reference};
 use crate::protocol::openapi::{self, Options};
 use crate::protocol::rest::binding::BindingError;
 
@@ -43,8 +43,11 @@ pub fn site(
     }
     let server: Uri = options.server.parse().unwrap_or_default();
     let place = index::Place {
-        secure: server.scheme_str() == Some("https"),
-        host: server.authority().map_or("localhost:50051", |authority| authority.as_str()),
+        security: match server.scheme_str() {
+            Some("https") => Security::Tls,
+            _ => Security::None,
+        },
+        host: server.authority().map_or("HOST:PORT", |authority| authority.as_str()),
         prefix: server.path().trim_end_matches('/'),
         reference: "index.html",
     };

@@ -30,6 +30,10 @@ examples:
 "#;
 
 fn docs() -> Docs {
+    docs_over(Security::None)
+}
+
+fn docs_over(security: Security) -> Docs {
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::write(dir.path().join("shop.proto"), SOURCE).unwrap();
     let mut compiler = protox::Compiler::new([dir.path(), PROTO.as_ref()]).unwrap();
@@ -37,7 +41,7 @@ fn docs() -> Docs {
     let set = compiler.encode_file_descriptor_set();
     let contracts = Contracts::new([set.as_slice()], |_| true).unwrap();
     let contracts = contracts.with_examples([("shop.examples.yaml", EXAMPLES)]).unwrap();
-    Docs::new(Arc::new(contracts), RestSettings::default(), false)
+    Docs::new(Arc::new(contracts), RestSettings::default(), security)
 }
 
 fn asked(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Option<Response<Body>> {
@@ -87,6 +91,27 @@ async fn the_index_has_commands_for_its_reader() {
     assert!(html.contains(&html::escape(rest)), "{html}");
     let data = r#"{"name":"items/1","size":"it'\''s big & wide"}"#;
     assert!(html.contains(&html::escape(data)), "{html}");
+}
+
+#[tokio::test]
+async fn commands_have_the_certificates_that_a_server_asks_for() {
+    for (security, flags) in [
+        (Security::None, ["curl http:", "grpcurl -plaintext -d"]),
+        (Security::Tls, ["curl https:", "grpcurl -d"]),
+        (
+            Security::MutualTls,
+            ["curl --cacert CA.pem --cert CERT.pem --key KEY.pem https:", "grpcurl -cacert CA.pem"],
+        ),
+    ] {
+        let request = Request::get("/docs").body(()).unwrap();
+        let response = accept(&docs_over(security), &request).unwrap();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8(bytes.to_vec()).unwrap().replace(&html::escape("'"), "");
+        assert_eq!(html.contains("--http2-prior-knowledge"), security == Security::None);
+        for flags in flags {
+            assert!(html.contains(flags), "{flags}: {html}");
+        }
+    }
 }
 
 #[tokio::test]

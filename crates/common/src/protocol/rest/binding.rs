@@ -5,6 +5,7 @@ use prost_reflect::{
     Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     ReflectMessage as _, Value,
 };
+use rules::Place;
 
 use super::template::{Template, TemplateError};
 
@@ -37,12 +38,14 @@ pub enum BodyField {
 
 /// What is wrong with a method's option.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("(google.api.http) of {method}: {reason}")]
+#[error("{}(google.api.http) of {method}: {reason}", place.as_ref().map(|p| format!("{p}: ")).unwrap_or_default())]
 pub struct BindingError {
     /// The method's full name.
     pub method: String,
     /// What is wrong, and what to do.
     pub reason: BindingProblem,
+    /// Where it is stated, if the descriptors say so.
+    pub place: Option<Box<Place>>,
 }
 
 /// The ways in which an option can be wrong.
@@ -115,7 +118,11 @@ impl Binding {
             }
             Ok(bindings)
         };
-        read().map_err(|reason| BindingError { method: method.full_name().to_owned(), reason })
+        read().map_err(|reason| BindingError {
+            method: method.full_name().to_owned(),
+            reason,
+            place: Place::in_method(method, HTTP).map(Box::new),
+        })
     }
 
     /// `POST /package.Service/Method` with the whole request as the body.

@@ -139,7 +139,7 @@ fn arrive(parts: &Arc<Parts>, request: Request<Body>) -> Result<Arrival, Refusal
     let path = head.uri.path();
     let (route, path) = match rest.find(&head.method, path) {
         Ok(found) => found,
-        Err(lost) => return lost.answer(&head.method, path).map(Arrival::Answered),
+        Err(lost) => return lost.answer(parts, &head.method, path).map(Arrival::Answered),
     };
     let route = Arc::clone(route);
     let mut fields = Vec::new();
@@ -223,7 +223,7 @@ impl Rest {
 
 impl Lost<'_> {
     /// What there is instead; OPTIONS asked for just that.
-    fn answer(self, method: &Method, path: &str) -> Result<Response<Body>, Refusal> {
+    fn answer(self, parts: &Parts, method: &Method, path: &str) -> Result<Response<Body>, Refusal> {
         match self {
             Self::OtherMethods(mut methods) => {
                 if methods.contains(&Method::GET) && !methods.contains(&Method::HEAD) {
@@ -249,7 +249,8 @@ impl Lost<'_> {
                     true => String::new(),
                     false => format!("; near it: {}", near.join(", ")),
                 };
-                let message = format!("there is no route {method} {path}{near}");
+                let docs = if parts.docs.is_some() { "; all are at /docs" } else { "" };
+                let message = format!("there is no route {method} {path}{near}{docs}");
                 Err(Refusal::new(StatusCode::NOT_FOUND, Code::NotFound, message))
             }
         }

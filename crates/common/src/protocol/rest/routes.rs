@@ -212,8 +212,8 @@ impl<R> Routes<R> {
         ends.filter(|end| end.verb.as_deref() == verb).find(|end| take(end))
     }
 
-    /// Routes that begin as the path does, those first that take the method, and of these those
-    /// whose next segment is most like the path's.
+    /// Routes that begin as the path does, those first whose next segment is most like the path's:
+    /// of those that take the method, or of others where none does.
     pub(super) fn near(&self, method: &Method, path: &str) -> Vec<&R> {
         let Some(mut node) = self.nodes.first() else {
             return Vec::new();
@@ -239,7 +239,10 @@ impl<R> Routes<R> {
             self.below(next, &mut near);
         }
         let mut near: Vec<_> = near.into_iter().filter_map(|end| self.ends.get(end)).collect();
-        near.sort_by_key(|end| end.method.as_ref().is_some_and(|own| own != method));
+        let takes = |end: &&End<R>| end.method.as_ref().is_none_or(|own| own == method);
+        if near.iter().any(takes) {
+            near.retain(takes);
+        }
         near.into_iter().take(NEAR).map(|end| &end.route).collect()
     }
 
@@ -373,7 +376,8 @@ mod tests {
 
     #[test]
     fn who_is_lost_is_told_what_is_near() {
-        let routes = routes(&["GET /v1/worlds", "GET /v1/hellos/{id}", "GET /w/x/y"]);
+        let routes =
+            routes(&["GET /v1/worlds", "GET /v1/hellos/{id}", "POST /v1/hells", "GET /w/x/y"]);
         let near = |path| match routes.find(&Method::GET, path) {
             Found::Nothing(near) => near.into_iter().copied().collect(),
             _ => vec![],

@@ -61,17 +61,19 @@ pub(super) fn is_asked(head: &request::Parts) -> bool {
     head.method == Method::GET && upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Makes a call of a handshake, by any HTTP method that has a route for the path, one of a client
-/// stream first.
+/// Makes a call of a handshake, by any HTTP method that has a route for the path: first one of a
+/// client stream, then GET's, since a handshake is a GET.
 pub(super) fn arrive(parts: &Arc<Parts>, mut head: request::Parts) -> Result<Arrival, Refusal> {
     let rest = &parts.rest;
     let path = head.uri.path();
     let streams = |route: &Arc<Route>| route.method.descriptor.is_client_streaming();
-    let found =
-        rest.routes.find_any(path, streams).or_else(|| rest.routes.find_any(path, |_| true));
+    let gets = |route: &Arc<Route>| route.http == Some(Method::GET);
+    let found = rest.routes.find_any(path, streams);
+    let found = found.or_else(|| rest.routes.find_any(path, gets));
+    let found = found.or_else(|| rest.routes.find_any(path, |_| true));
     let Some((route, path)) = found else {
         let near = rest.routes.near(&head.method, path);
-        return Lost::Nothing(near).answer(&head.method, path).map(Arrival::Answered);
+        return Lost::Nothing(near).answer(parts, &head.method, path).map(Arrival::Answered);
     };
     let route = Arc::clone(route);
     let accept = handshake(parts, &head.headers)?;
