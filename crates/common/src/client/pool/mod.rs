@@ -3,6 +3,7 @@
 mod balance;
 mod endpoint;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -314,7 +315,8 @@ impl State {
     /// Keeps the endpoints that are still there, with their connections. Those that are gone
     /// close when their last call ends.
     fn update(&mut self, found: &Found, upstream: &Upstream) {
-        let mut old = std::mem::take(&mut self.endpoints);
+        let old = std::mem::take(&mut self.endpoints).into_iter();
+        let mut old: HashMap<_, _> = old.map(|known| (known.host.addr, known)).collect();
         self.unresolved = found.error.clone();
         let mut hosts = found.hosts.clone();
         if let Some(most) = upstream.balancing.subset
@@ -331,9 +333,8 @@ impl State {
         hosts.sort_by_key(|host| host.priority);
         self.endpoints = hosts
             .into_iter()
-            .map(|host| match old.iter().position(|known| known.host.addr == host.addr) {
-                Some(index) => {
-                    let mut known = old.swap_remove(index);
+            .map(|host| match old.remove(&host.addr) {
+                Some(mut known) => {
                     known.host = host;
                     known
                 }
